@@ -1,0 +1,1 @@
+"""Generated from schemas/* by dispatch.contract.generate. Do not edit."""

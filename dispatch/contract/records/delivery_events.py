@@ -1,0 +1,631 @@
+"""Generated from schemas/delivery_events by dispatch.contract.generate. Do not edit."""
+
+
+import msgspec
+
+
+from dispatch.contract.records.shared import ActorType, AssignHow, Candidate, CandidateSource, DenyReason, LossReason, OfferTerms, Order, ReassignReason, RejectReason, UnassignedReason, WithdrawReason
+
+
+class ArrivedAtDropoff(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """At the customer."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    offer_id: str
+    driver_id: str
+
+
+class ArrivedAtPickup(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """At the store."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    offer_id: str
+    driver_id: str
+
+
+class AssignmentReassigned(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The holder lost the delivery before pickup."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    offer_id: str
+    driver_id: str
+    reason: ReassignReason
+    note: str = ''
+    assigned_at_ms: int
+    attempt_count: int
+    notify_customer: bool
+    """After more than two changes."""
+
+
+class AssignmentStarted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The order is ready; the variant holds for the delivery's life."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    driver_offers: bool
+    reassignment: bool
+    escalation: bool
+    policy_version: int
+
+
+class DeliveryCancelled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The order was cancelled."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    reason: str
+    note: str = ''
+    by_policy: bool = False
+
+
+class DeliveryCompleted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Handed over."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    offer_id: str
+    driver_id: str
+    proof_ref: str | None = None
+    total_ms: int
+    """From ready to handed over."""
+
+
+class DeliveryCreated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The order became known."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    order: Order
+    order_digest: str
+    """SHA-256 of the order's identity: tells a repeat with other content apart."""
+
+
+class DeliveryFailed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """It could not be completed. With goods in hand they go back to the store."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    offer_id: str = ''
+    driver_id: str = ''
+    reason: str
+    note: str = ''
+    returning: bool
+
+
+class DeliveryReturned(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The goods are back at the store."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    offer_id: str = ''
+    driver_id: str = ''
+    note: str = ''
+
+
+class DeliveryStarted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """On the way to the customer."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    offer_id: str
+    driver_id: str
+
+
+class DriverAccepted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The driver accepted."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    offer_id: str
+    driver_id: str
+    response_ms: int
+
+
+class DriverAssigned(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The delivery has a holder."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    offer_id: str
+    driver_id: str
+    fence: int
+    how: AssignHow
+    terms: OfferTerms
+    search_ms: int
+    """From ready to assigned."""
+
+
+class DriverCandidatesFound(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The candidates as considered, best first."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    search_no: int
+    radius_m: int
+    candidates: tuple[Candidate, ...]
+    source: CandidateSource
+    redis_ok: bool
+    free_in_radius: int
+    busy_in_radius: int
+    nearest_m: int | None = None
+    """The nearest free driver beyond the radius, if any is known."""
+    policy_version: int
+    zone: str
+
+
+class DriverLost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The holder was lost before pickup; a grace runs."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    offer_id: str
+    driver_id: str
+    why: LossReason
+    grace_until_ms: int
+
+
+class DriverOfferSent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The driver was offered the delivery."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    offer_id: str
+    driver_id: str
+    fence: int
+    sent_at_ms: int
+    expires_at_ms: int
+    terms: OfferTerms
+    notified_by: str
+    """Notification method."""
+
+
+class DriverRecovered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The holder came back within the grace."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    offer_id: str
+    driver_id: str
+
+
+class DriverRejected(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The driver refused."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    offer_id: str
+    driver_id: str
+    response_ms: int
+    reason: RejectReason
+    note: str = ''
+
+
+class ManualReviewEnded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An admin took it up again."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    note: str = ''
+
+
+class ManualReviewRequired(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """People must look at it; searching stopped."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    reason: str
+    critical: bool
+    attempt_count: int
+
+
+class NoDriverFound(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Nobody could be asked; it waits."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    search_no: int
+    why: UnassignedReason
+    retry_at_ms: int
+
+
+class OfferExpired(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The driver did not answer in time."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    offer_id: str
+    driver_id: str
+    auto_assigned: bool
+    """Policy: silence assigns."""
+
+
+class OfferWithdrawn(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The offer was taken back."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    offer_id: str
+    driver_id: str
+    why: WithdrawReason
+
+
+class PickupCompleted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The goods are with the driver."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    offer_id: str
+    driver_id: str
+    proof_ref: str | None = None
+
+
+class PickupStarted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """On the way to the store."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    offer_id: str
+    driver_id: str
+
+
+class PrepTimeChanged(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The store's estimate changed."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    prep_s: int
+
+
+class ReservationFailed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The driver asked for was not to be had."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    offer_id: str
+    driver_id: str
+    why: DenyReason
+    timed_out: bool = False
+
+
+class ReservationRequested(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A driver is asked for."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    offer_id: str
+    driver_id: str
+    rank: int
+    """0: the best of the list."""
+    how: AssignHow
+    """accepted: an offer will follow; direct, manual: assigned when granted."""
+
+
+class UnassignedEscalated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """It waited too long."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    level: int
+    why: UnassignedReason
+    waiting_ms: int
+    radius_m: int
+    """Searched from now on."""
+    by_admin: bool = False
+
+
+DeliveryEvent = ArrivedAtDropoff | ArrivedAtPickup | AssignmentReassigned | AssignmentStarted | DeliveryCancelled | DeliveryCompleted | DeliveryCreated | DeliveryFailed | DeliveryReturned | DeliveryStarted | DriverAccepted | DriverAssigned | DriverCandidatesFound | DriverLost | DriverOfferSent | DriverRecovered | DriverRejected | ManualReviewEnded | ManualReviewRequired | NoDriverFound | OfferExpired | OfferWithdrawn | PickupCompleted | PickupStarted | PrepTimeChanged | ReservationFailed | ReservationRequested | UnassignedEscalated
+
+
+AUDIT_WORDS: dict[type[DeliveryEvent], str] = {
+    ArrivedAtDropoff: "arrived_at_dropoff",
+    ArrivedAtPickup: "arrived_at_pickup",
+    AssignmentReassigned: "assignment_reassigned",
+    AssignmentStarted: "assignment_started",
+    DeliveryCancelled: "delivery_cancelled",
+    DeliveryCompleted: "delivery_completed",
+    DeliveryCreated: "created",
+    DeliveryFailed: "delivery_failed",
+    DeliveryReturned: "delivery_returned",
+    DeliveryStarted: "delivery_started",
+    DriverAccepted: "driver_accepted",
+    DriverAssigned: "driver_assigned",
+    DriverCandidatesFound: "driver_candidates_found",
+    DriverLost: "driver_lost",
+    DriverOfferSent: "driver_offer_sent",
+    DriverRecovered: "driver_recovered",
+    DriverRejected: "driver_rejected",
+    ManualReviewEnded: "manual_review_ended",
+    ManualReviewRequired: "manual_review_required",
+    NoDriverFound: "no_driver_found",
+    OfferExpired: "offer_expired",
+    OfferWithdrawn: "offer_withdrawn",
+    PickupCompleted: "pickup_completed",
+    PickupStarted: "pickup_started",
+    PrepTimeChanged: "prep_time_changed",
+    ReservationFailed: "reservation_failed",
+    ReservationRequested: "reservation_requested",
+    UnassignedEscalated: "unassigned_escalated",
+}

@@ -1,0 +1,144 @@
+"""Generated from schemas/* by dispatch.contract.generate. Do not edit."""
+
+
+from typing import Literal
+
+import msgspec
+
+
+ActorType = Literal["UNKNOWN", "driver", "system", "admin", "customer", "order_service"]
+
+
+DeliveryTimer = Literal["UNKNOWN", "reserve_timeout", "offer_expiry", "search_retry", "grace", "escalation", "forget"]
+
+
+LossReason = Literal["UNKNOWN", "offline", "break_started", "shift_ended", "paused_keep", "paused_reassign"]
+
+
+Vehicle = Literal["UNKNOWN", "any", "bicycle", "scooter", "motorbike", "car", "van"]
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An order as dispatch sees it: no name, phone or address, and the drop-off rounded to 0.001 degrees."""
+
+    seller_id: str
+    seller_order_id: str
+    store_name: str
+    """The pickup's public name."""
+    pickup_lat: float
+    pickup_lng: float
+    dropoff_lat: float
+    """Rounded to 0.001 degrees (about 100 m); the exact place is in the contacts topic."""
+    dropoff_lng: float
+    order_value_minor: int
+    delivery_fee_minor: int
+    currency: str
+    prep_s: int = 300
+    """Estimate of preparation from placed_at_ms, seconds. Not part of the order's identity."""
+    placed_at_ms: int
+    """When the order was placed upstream, UTC milliseconds. Not part of the order's identity."""
+    vehicle: Vehicle = 'any'
+    size: int = 1
+    """Room the order takes, in units of a driver's bag."""
+    age_check: bool = False
+    cash: bool = False
+    promised_from_ms: int | None = None
+    promised_to_ms: int | None = None
+    zone: str = 'none'
+    contact_digest: str = ''
+    """SHA-256 over the contact, salted with the delivery id: tells a repeat with another contact apart without holding it."""
+
+
+ReassignReason = Literal["UNKNOWN", "driver_offline", "driver_cancelled", "driver_distance_too_far", "admin_forced"]
+
+
+RejectReason = Literal["UNKNOWN", "too_far", "no_time", "bad_area", "vehicle", "earning", "other"]
+
+
+Step = Literal["UNKNOWN", "enroute_to_pickup", "arrived_at_pickup", "picked_up", "enroute_to_dropoff", "arrived_at_dropoff", "delivered"]
+
+
+DenyReason = Literal["UNKNOWN", "not_available", "at_capacity", "unknown_driver", "already_held"]
+
+
+AssignHow = Literal["UNKNOWN", "accepted", "auto", "manual", "direct"]
+
+
+class OfferTerms(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What an offer shows."""
+
+    store_name: str
+    pickup_lat: float
+    pickup_lng: float
+    dropoff_lat: float
+    """Rounded to 0.001 degrees."""
+    dropoff_lng: float
+    pickup_eta_ms: int
+    delivery_eta_ms: int
+    pickup_distance_m: int
+    total_distance_m: int
+    earning_minor: int
+    """With the incentive."""
+    incentive_minor: int
+    currency: str
+
+
+Availability = Literal["UNKNOWN", "AVAILABLE", "BUSY", "ON_BREAK", "SHIFT_ENDED", "OFFLINE", "PAUSED"]
+
+
+CandidateSource = Literal["UNKNOWN", "valkey", "postgres", "memory", "none", "named"]
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A driver as considered for a delivery, with each part of the score."""
+
+    driver_id: str
+    distance_m: int
+    travel_s: int
+    orders: int
+    """Deliveries held when looked up."""
+    capacity: int
+    rating: float
+    """0..5; 0: none yet."""
+    vehicle: Vehicle
+    availability: Availability
+    score: float
+    """Sum of the parts, in minutes: the lowest is first."""
+    travel_min: float
+    """Part: expected minutes to the pickup."""
+    rating_min: float
+    """Part: minutes credited (negative) for the rating."""
+    fairness_min: float
+    """Part: minutes credited (negative) for waiting since the last assignment."""
+    load_min: float
+    """Part: minutes charged for each delivery already held."""
+    source: CandidateSource
+    excluded: str = ''
+    """Why it could not be asked; empty: it could."""
+
+
+UnassignedReason = Literal["UNKNOWN", "no_available_drivers", "all_drivers_busy", "distance_exceeded", "redis_timeout", "unknown"]
+
+
+WithdrawReason = Literal["UNKNOWN", "order_cancelled", "admin_assigned", "admin_reassigned", "driver_unavailable"]
+
+
+DriverTimer = Literal["UNKNOWN", "break_notice", "break_end", "offline_check"]
+
+
+HeldWish = Literal["UNKNOWN", "keep", "reassign"]
+
+
+ReleaseReason = Literal["UNKNOWN", "rejected", "expired", "withdrawn", "cancelled", "reassigned", "reserve_timeout", "completed", "failed", "returned", "admin", "denied"]
+
+
+AggregateType = Literal["UNKNOWN", "delivery", "driver"]
+
+
+Outcome = Literal["UNKNOWN", "accepted", "duplicate", "refused", "dead_lettered"]
+
+
+Audience = Literal["UNKNOWN", "customer", "driver", "operations", "support"]
+
+
+ReplyStage = Literal["UNKNOWN", "decided", "first_offer"]

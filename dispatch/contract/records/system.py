@@ -1,0 +1,127 @@
+"""Generated from schemas/system by dispatch.contract.generate. Do not edit."""
+
+
+import msgspec
+
+
+from dispatch.contract.records.shared import AggregateType, Audience, Outcome, ReplyStage
+
+
+class Contact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Personal data of one delivery or driver; a tombstone erases it."""
+
+    subject_id: str
+    name: str
+    phone: str
+    address: str
+    lat: float | None = None
+    lng: float | None = None
+    note: str = ''
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A record that could not be read or handled."""
+
+    source_topic: str
+    partition: int
+    offset: int
+    key: bytes | None = None
+    value: bytes | None = None
+    """The first 256 KiB."""
+    value_bytes: int
+    """The whole size."""
+    error: str
+    """Kind of failure."""
+    reason: str
+    """In a sentence."""
+    place: str
+    """Field or byte where it went wrong, if known."""
+    at_ms: int
+    worker: str
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a processor decided, with all that shaped it: the source of replay."""
+
+    aggregate: AggregateType
+    aggregate_id: str
+    command_id: str
+    command: bytes
+    """The command as consumed, or as made for a timer, in wire format."""
+    facts: bytes
+    """The facts as JSON."""
+    now_ms: int
+    version_before: int
+    outcome: Outcome
+    reason: str = ''
+    """The refusal's code."""
+    events: int
+    """How many events follow version_before."""
+    policy_version: int
+    code_version: str
+
+
+class DriverLocation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A driver's ping."""
+
+    driver_id: str
+    lat: float
+    lng: float
+    accuracy_m: float = 0
+    at_ms: int
+
+
+class FlagPublished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A feature flag's setting."""
+
+    flag: str
+    enabled: bool
+    rollout_percent: int
+    """0..100."""
+    zones: tuple[str, ...]
+    """Empty: everywhere."""
+    version: int
+    at_ms: int
+    actor_id: str
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Something to tell somebody."""
+
+    notice_id: str
+    audience: Audience
+    kind: str
+    delivery_id: str = ''
+    driver_id: str = ''
+    at_ms: int
+    level: int = 0
+    details: dict[str, str]
+
+
+class PolicyPublished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The policy in force from now on."""
+
+    version: int
+    at_ms: int
+    actor_id: str
+    document: str
+    """JSON."""
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What became of a command, for the gateway that waits."""
+
+    command_id: str
+    aggregate_id: str
+    stage: ReplyStage
+    outcome: Outcome
+    reason: str = ''
+    """The refusal's code."""
+    detail: str = ''
+    version: int
+    status: str = ''
+    offer_id: str | None = None
+    driver_id: str | None = None
+
+
+System = Contact | DeadLetter | Decision | DriverLocation | FlagPublished | Notice | PolicyPublished | Reply

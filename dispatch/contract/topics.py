@@ -1,0 +1,63 @@
+"""The catalogue of topics: who keys them by what, how long they keep, and how many partitions they have.
+
+Every topic keyed by an aggregate, and the inbound one, has the same number of partitions, so that a worker which holds a
+partition of one holds it of all. Partition counts are chosen at creation and never changed in place.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic of the catalogue. `keep_ms` -1 keeps for ever; compacted topics keep the last record of each key."""
+
+    name: str
+    key: str
+    purpose: str
+    keep_ms: int
+    compacted: bool = False
+    partitions: Literal["keyed", "replies", "one"] = "keyed"
+    public: bool = False
+    config: dict[str, str] = field(default_factory=dict)
+
+    def settings(self) -> dict[str, str]:
+        """The topic's configuration in Kafka's own names."""
+        cleanup = "compact" if self.compacted else "delete"
+        base = {"cleanup.policy": cleanup, "max.message.bytes": "4194304", "message.timestamp.type": "CreateTime"}
+        if not self.compacted:
+            base["retention.ms"] = str(self.keep_ms)
+        return base | self.config
+
+
+_STATE = {"segment.ms": str(HOUR_MS), "min.cleanable.dirty.ratio": "0.2", "delete.retention.ms": str(DAY_MS)}
+
+ORDERS_INBOUND = Topic("orders.inbound", "any", "orders from upstream services", 7 * DAY_MS, public=True)
+DELIVERY_COMMANDS = Topic("delivery.commands", "delivery_id", "what is asked of deliveries", 7 * DAY_MS)
+DRIVER_COMMANDS = Topic("driver.commands", "driver_id", "what is asked of drivers", 7 * DAY_MS)
+DELIVERY_EVENTS = Topic("delivery.events", "delivery_id", "what happened to deliveries", -1, public=True)
+DRIVER_EVENTS = Topic("driver.events", "driver_id", "what happened to drivers", -1, public=True)
+OFFERS = Topic("offers", "driver_id", "offers, assignments and their ends, for driver gateways", DAY_MS, public=True)
+DECISIONS = Topic("decisions", "aggregate", "command, facts and outcome of each decision", 30 * DAY_MS)
+REPLIES = Topic("replies", "gateway slot", "outcomes for the request that waits", HOUR_MS, partitions="replies")
+DELIVERY_STATE = Topic("delivery.state", "delivery_id", "restores a processor", -1, compacted=True, config=_STATE)
+DRIVER_STATE = Topic("driver.state", "driver_id", "restores a processor", -1, compacted=True, config=_STATE)
+DRIVER_LOCATIONS = Topic("driver.locations", "driver_id", "pings", HOUR_MS)
+POLICIES = Topic("policies", "policy name", "the policy in force", -1, compacted=True, partitions="one")
+FLAGS = Topic("flags", "flag", "feature flags", -1, compacted=True, partitions="one")
+CONTACTS = Topic("contacts", "delivery_id or driver_id", "personal data, and only here", -1, compacted=True)
+NOTICES = Topic("notices", "recipient", "customer, driver, operations and support notices", 7 * DAY_MS)
+DEAD_LETTERS = Topic("dead.letters", "source", "what could not be read or handled", 30 * DAY_MS, partitions="one")
+
+CATALOGUE: tuple[Topic, ...] = (
+    ORDERS_INBOUND, DELIVERY_COMMANDS, DRIVER_COMMANDS, DELIVERY_EVENTS, DRIVER_EVENTS, OFFERS, DECISIONS, REPLIES,
+    DELIVERY_STATE, DRIVER_STATE, DRIVER_LOCATIONS, POLICIES, FLAGS, CONTACTS, NOTICES, DEAD_LETTERS,
+)  # fmt: skip
+
+
+def partitions_of(topic: Topic, *, keyed: int, replies: int) -> int:
+    """How many partitions the topic is created with."""
+    return {"keyed": keyed, "replies": replies, "one": 1}[topic.partitions]
