@@ -1,4 +1,4 @@
-"""Records to bytes and back, in Confluent's wire format: a zero byte, the schema id (4 bytes, big endian), an Avro body.
+"""Records to bytes and back in Confluent's wire format: a zero byte, the schema id (4 bytes, big endian), an Avro body.
 
 A body written with an older or newer version of its subject is resolved to ours by Avro's rules. Source of the format:
 docs.confluent.io, "Wire format" of the Schema Registry's serializers.
@@ -21,8 +21,8 @@ from dispatch.contract.records import (
     delivery_events,
     driver_commands,
     driver_events,
-    offers,
     inbound,
+    offers,
     system,
 )
 from dispatch.contract.schema_files import without_logical_types

@@ -1,0 +1,74 @@
+"""What a decision may look at besides its state and command. All of it is recorded with the decision."""
+
+import msgspec
+
+from dispatch.contract.records.shared import Availability, CandidateSource, Vehicle
+from dispatch.core.policy import Flags, Policy
+
+
+class FoundDriver(msgspec.Struct, frozen=True, kw_only=True):
+    """A driver as an index gave it."""
+
+    driver_id: str
+    lat: float
+    lng: float
+    distance_m: int
+    vehicle: Vehicle
+    capacity: int
+    orders: int
+    rating: float
+    availability: Availability
+    last_assigned_ms: int = 0
+    """0: never, as far as the index knows."""
+
+
+class SearchNeed(msgspec.Struct, frozen=True, kw_only=True):
+    """A question to the index: free drivers round a place, or one driver by name."""
+
+    lat: float
+    lng: float
+    radius_m: int
+    limit: int
+    vehicle: Vehicle = "any"
+    excluded: tuple[str, ...] = ()
+    named: str = ""
+    """Only this driver, wherever and however busy."""
+
+
+class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The index's answer, nearest first."""
+
+    drivers: tuple[FoundDriver, ...] = ()
+    """Free ones (AVAILABLE, or BUSY with room), the vehicle fitting, none of the excluded."""
+    source: CandidateSource = "none"
+    redis_ok: bool = True
+    busy_in_radius: int = 0
+    nearest_m: int | None = None
+    """Distance of the nearest free driver beyond the radius, looked for up to three times the radius."""
+    failed: bool = False
+    """No path answered: nothing is known about who is there."""
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """Facts of one decision: `now_ms` judges lateness and stamps events, `wall_ms` (never before it) sets deadlines."""
+
+    now_ms: int
+    wall_ms: int
+    policy: Policy
+    flags: Flags
+    search: SearchResult | None = None
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A command that changes nothing, with a stable code and a sentence for the person who asked."""
+
+    code: str
+    detail: str = ""
+
+
+class Deadline(msgspec.Struct, frozen=True):
+    """A moment at which a TimerDue must come. `kind` is a symbol of DeliveryTimer or DriverTimer."""
+
+    kind: str
+    at_ms: int
+    ref: str = ""

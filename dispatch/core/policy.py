@@ -1,0 +1,159 @@
+"""Every number of the rules, in one versioned document, and the feature flags with their rollout."""
+
+import hashlib
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=172_800)]
+Metres = Annotated[int, msgspec.Meta(gt=0, le=1_000_000)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=1_000)]
+Minor = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+Factor = Annotated[float, msgspec.Meta(ge=0, le=100)]
+Speed = Annotated[float, msgspec.Meta(gt=0, le=100_000)]
+Percent = Annotated[int, msgspec.Meta(ge=0, le=100)]
+OnExpiry = Literal["auto_assign", "next_driver", "auto_assign_after_n"]
+_S = TypeVar("_S", bound=msgspec.Struct)
+
+
+class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One chapter of the policy. Durations end in `_s`, so that `scaled` finds them."""
+
+
+class OrderPolicy(_Part, frozen=True):
+    stale_after_s: Seconds = 172_800
+    """An order placed longer ago than this is refused."""
+    remember_s: Seconds = 172_800
+    """How long a closed delivery leaves its marker."""
+
+
+class OfferPolicy(_Part, frozen=True):
+    timeout_s: Seconds = 30
+    on_expiry: OnExpiry = "auto_assign"
+    refusals_before_auto: Count = 2
+    """auto_assign_after_n: silence assigns once so many refusals or expiries came before."""
+    reserve_timeout_s: Seconds = 5
+    """A reservation unanswered for this long is released."""
+
+
+class SearchPolicy(_Part, frozen=True):
+    radius_m: Metres = 5_000
+    escalated_radius_m: Metres = 10_000
+    limit: Count = 10
+    """Candidates looked at, nearest first."""
+    fresh_s: Seconds = 10
+    """How long the rest of a candidate list is used before searching anew."""
+    retry_first_s: Seconds = 5
+    retry_max_s: Seconds = 30
+
+
+class ReassignmentPolicy(_Part, frozen=True):
+    grace_s: Seconds = 120
+    max_attempts: Count = 3
+    moving_away_m: Metres = 1_500
+    """Farther from the pickup by this much than the nearest point reached: too far."""
+    no_progress_s: Seconds = 600
+    """Not nearer to the pickup for this long: too far."""
+    tell_customer_after: Count = 2
+
+
+class EscalationPolicy(_Part, frozen=True):
+    level_1_s: Seconds = 300
+    level_2_s: Seconds = 900
+    level_3_s: Seconds = 1_800
+    auto_cancel: bool = False
+
+
+class AvailabilityPolicy(_Part, frozen=True):
+    break_min_s: Seconds = 300
+    break_max_s: Seconds = 7_200
+    break_notice_s: Seconds = 120
+    offline_after_s: Seconds = 300
+    seen_every_s: Seconds = 60
+    """At most one sign of life in this time reaches a driver's aggregate."""
+    capacity_max: Count = 10
+
+
+class TravelPolicy(_Part, frozen=True):
+    detour_factor: Factor = 1.35
+    bicycle_kmh: Speed = 15
+    scooter_kmh: Speed = 22
+    motorbike_kmh: Speed = 28
+    car_kmh: Speed = 24
+    van_kmh: Speed = 21
+    handling_s: Seconds = 120
+    """From hand-over at the store to leaving it, and at the customer's door."""
+
+
+class RankingPolicy(_Part, frozen=True):
+    rating_min_per_star: Factor = 0.5
+    """Minutes credited for each star above the mean."""
+    rating_mean: Factor = 4.0
+    fairness_min_per_hour: Factor = 2.0
+    """Minutes credited for each hour since the last assignment."""
+    fairness_max_min: Factor = 3.0
+    load_min_per_order: Factor = 8.0
+    """Minutes charged for each delivery already held."""
+
+
+class PayPolicy(_Part, frozen=True):
+    base_minor: Minor = 250
+    per_km_minor: Minor = 60
+    per_minute_minor: Minor = 12
+
+
+class Policy(_Part, frozen=True):
+    """The whole document. The defaults are the domain's."""
+
+    version: int = 1
+    order: OrderPolicy = OrderPolicy()
+    offer: OfferPolicy = OfferPolicy()
+    search: SearchPolicy = SearchPolicy()
+    reassignment: ReassignmentPolicy = ReassignmentPolicy()
+    escalation: EscalationPolicy = EscalationPolicy()
+    availability: AvailabilityPolicy = AvailabilityPolicy()
+    travel: TravelPolicy = TravelPolicy()
+    ranking: RankingPolicy = RankingPolicy()
+    pay: PayPolicy = PayPolicy()
+
+
+class Flag(_Part, frozen=True):
+    """A feature's switch: on for a share of the deliveries, in some zones (empty: in all)."""
+
+    enabled: bool = True
+    rollout_percent: Percent = 100
+    zones: tuple[str, ...] = ()
+
+    def covers(self, aggregate_id: str, zone: str) -> bool:
+        """Whether the feature is on for this delivery or driver: the same answer for the same id, always."""
+        if not self.enabled or (self.zones and zone not in self.zones):
+            return False
+        bucket = int.from_bytes(hashlib.sha256(aggregate_id.encode()).digest()[:4], "big") % 100
+        return bucket < self.rollout_percent
+
+
+class Flags(_Part, frozen=True):
+    """The flags of the dispatch rules."""
+
+    driver_offers: Flag = Flag()
+    availability_states: Flag = Flag()
+    reassignment: Flag = Flag()
+    escalation: Flag = Flag()
+
+
+def scaled(policy: Policy, speed: float) -> Policy:
+    """The policy of a city that lives `speed` times as fast: durations divided, paces multiplied."""
+    return _scaled(policy, speed)
+
+
+def _scaled(part: _S, speed: float) -> _S:
+    changes: dict[str, object] = {}
+    for name in part.__struct_fields__:
+        value = getattr(part, name)
+        if isinstance(value, msgspec.Struct):
+            changes[name] = _scaled(value, speed)
+        elif name.endswith("_s"):
+            changes[name] = value / speed
+        elif name.endswith("_kmh"):
+            changes[name] = value * speed
+    return msgspec.structs.replace(part, **changes)
