@@ -1,7 +1,7 @@
 """What values a record may hold: the schemas' own attributes `min`, `max`, `max_len`, `pattern` and `known`.
 
-Avro carries extra attributes along without giving them meaning; here they are the one statement of every limit, and both
-doors (HTTP and Kafka) and both processors judge by it.
+Avro carries extra attributes along without giving them meaning; here they are the one statement of every limit, and
+both doors (HTTP and Kafka) and both processors judge by it.
 """
 
 import math

@@ -1,8 +1,8 @@
 """The registry in a file: `schemas/registry.lock.json` numbers every schema ever released.
 
-Subjects follow Confluent's record-name strategy: the subject is the record's full name. An id, once given, means the same
-schema for ever; a changed schema gets the next id and the next version of its subject. `python -m dispatch.contract.registry`
-adds what is new, `--check` exits 1 when something is missing.
+Subjects follow Confluent's record-name strategy: the subject is the record's full name. An id, once given, means the
+same schema for ever; a changed schema gets the next id and the next version of its subject.
+`python -m dispatch.contract.registry` adds what is new, `--check` exits 1 when something is missing.
 """
 
 import json

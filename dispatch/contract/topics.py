@@ -1,7 +1,7 @@
 """The catalogue of topics: who keys them by what, how long they keep, and how many partitions they have.
 
-Every topic keyed by an aggregate, and the inbound one, has the same number of partitions, so that a worker which holds a
-partition of one holds it of all. Partition counts are chosen at creation and never changed in place.
+Every topic keyed by an aggregate, and the inbound one, has the same number of partitions, so that a worker which holds
+a partition of one holds it of all. Partition counts are chosen at creation and never changed in place.
 """
 
 from dataclasses import dataclass, field
