@@ -16,7 +16,7 @@ OnExpiry = Literal["auto_assign", "next_driver", "auto_assign_after_n"]
 _S = TypeVar("_S", bound=msgspec.Struct)
 
 
-class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One chapter of the policy. Durations end in `_s`, so that `scaled` finds them."""
 
 
