@@ -1,0 +1,81 @@
+"""What a driver's app says to the gateway, over HTTP and its socket."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import orjson
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+
+class Unanswered(Exception):
+    """The gateway could not be reached or did not know what to say; worth another try."""
+
+
+class DriverApi:
+    """One driver's calls. A refusal (409) is an answer; what cannot be reached raises Unanswered."""
+
+    def __init__(self, client: httpx.AsyncClient, base_url: str, driver_id: str) -> None:
+        self._client = client
+        self._base = f"/v2/drivers/{driver_id}"
+        self._socket_url = base_url.replace("http", "ws", 1) + f"{self._base}/socket"
+
+    async def sign_on(self, *, lat: float, lng: float, vehicle: str, rating: float) -> bool:
+        """Signs on with capacity 1. Whether it was taken."""
+        body = {"lat": lat, "lng": lng, "vehicle": vehicle, "capacity": 1, "rating": rating}
+        return await self._post("/sign-on", body)
+
+    async def ping(self, lat: float, lng: float) -> None:
+        """Says where the driver is."""
+        await self._send("PUT", "/location", {"lat": lat, "lng": lng, "accuracy_m": 8})
+
+    async def accept(self, offer: dict[str, Any]) -> bool:
+        """Takes an offer. False: it was refused, the offer being over."""
+        return await self._post(f"/offers/{offer['offer_id']}/accept", {"delivery_id": offer["delivery_id"]})
+
+    async def reject(self, offer: dict[str, Any], reason: str) -> bool:
+        """Refuses an offer."""
+        body = {"delivery_id": offer["delivery_id"], "reason": reason}
+        return await self._post(f"/offers/{offer['offer_id']}/reject", body)
+
+    async def progress(self, held: dict[str, Any], step: str) -> bool:
+        """Reports a step. False: it is this driver's no more."""
+        body = {"offer_id": held["offer_id"], "step": step}
+        return await self._post(f"/deliveries/{held['delivery_id']}/progress", body)
+
+    async def give_up(self, held: dict[str, Any], note: str) -> bool:
+        """Gives a delivery up before the pickup."""
+        return await self._post(f"/deliveries/{held['delivery_id']}/give-up", {"offer_id": held["offer_id"], "note": note})
+
+    async def take_break(self, minutes: float) -> bool:
+        """Asks for a break."""
+        return await self._post("/availability/take-break", {"minutes": minutes, "reason": "rest"})
+
+    async def socket(self) -> AsyncIterator[dict[str, Any]]:
+        """The messages of one connection, until it closes. Raises Unanswered when it cannot be opened."""
+        try:
+            connection: ClientConnection = await connect(self._socket_url, open_timeout=10, max_size=1 << 20)
+        except (OSError, ConnectionClosed, TimeoutError) as error:
+            raise Unanswered(str(error)) from error
+        try:
+            async for message in connection:
+                yield orjson.loads(message)
+        except ConnectionClosed:
+            return
+        finally:
+            await connection.close()
+
+    async def _post(self, path: str, body: dict[str, Any]) -> bool:
+        return (await self._send("POST", path, body)).status_code < 300
+
+    async def _send(self, method: str, path: str, body: dict[str, Any]) -> httpx.Response:
+        try:
+            answer = await self._client.request(
+                method, self._base + path, content=orjson.dumps(body), headers={"content-type": "application/json"}
+            )
+        except httpx.HTTPError as error:
+            raise Unanswered(f"{method} {path}: {error!r}") from error
+        if answer.status_code >= 500:
+            raise Unanswered(f"{method} {path}: {answer.status_code}")
+        return answer
