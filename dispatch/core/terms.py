@@ -1,20 +1,33 @@
 """What an offer shows, and how the want of candidates is named."""
 
-from dispatch.contract.records.shared import Candidate, OfferTerms, Order, UnassignedReason
+from typing import Protocol
+
+from dispatch.contract.records.shared import OfferTerms, Order, UnassignedReason, Vehicle
 from dispatch.core.facts import SearchResult
 from dispatch.core.pay import earning_minor
 from dispatch.core.policy import Policy
 from dispatch.core.travel import distance_m, travel_s
 
 
-def offer_terms(order: Order, candidate: Candidate, policy: Policy, now_ms: int) -> OfferTerms:
+class Asked(Protocol):
+    """What is remembered of the driver who was asked: how far, how long, by what."""
+
+    @property
+    def distance_m(self) -> int: ...
+    @property
+    def travel_s(self) -> int: ...
+    @property
+    def vehicle(self) -> Vehicle: ...
+
+
+def offer_terms(order: Order, asked: Asked, policy: Policy, now_ms: int) -> OfferTerms:
     """Pickup = now + max(travel, rest of preparation); delivery = pickup + handling + travel to the drop-off."""
     way_m = distance_m(order.pickup_lat, order.pickup_lng, order.dropoff_lat, order.dropoff_lng)
-    way_s = travel_s(way_m, candidate.vehicle, policy.travel)
+    way_s = travel_s(way_m, asked.vehicle, policy.travel)
     prepared_ms = order.placed_at_ms + order.prep_s * 1000
-    pickup_ms = max(now_ms + candidate.travel_s * 1000, prepared_ms)
+    pickup_ms = max(now_ms + asked.travel_s * 1000, prepared_ms)
     delivery_ms = pickup_ms + round((policy.travel.handling_s + way_s) * 1000)
-    total_m = candidate.distance_m + way_m
+    total_m = asked.distance_m + way_m
     return OfferTerms(
         store_name=order.store_name,
         pickup_lat=order.pickup_lat,
@@ -23,9 +36,9 @@ def offer_terms(order: Order, candidate: Candidate, policy: Policy, now_ms: int)
         dropoff_lng=order.dropoff_lng,
         pickup_eta_ms=pickup_ms,
         delivery_eta_ms=delivery_ms,
-        pickup_distance_m=candidate.distance_m,
+        pickup_distance_m=asked.distance_m,
         total_distance_m=round(total_m),
-        earning_minor=earning_minor(total_m, candidate.travel_s + way_s, 0, policy.pay),
+        earning_minor=earning_minor(total_m, asked.travel_s + way_s, 0, policy.pay),
         incentive_minor=0,
         currency=order.currency,
     )

@@ -88,6 +88,13 @@ class AssignmentStarted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     driver_offers: bool
     reassignment: bool
     escalation: bool
+    radius_m: int
+    level_1_ms: int
+    """Escalation levels: after so long without a holder."""
+    level_2_ms: int
+    level_3_ms: int
+    reply_to: int = -1
+    """Slot of the gateway that waits for the first offer."""
     policy_version: int
 
 
@@ -151,6 +158,8 @@ class DeliveryCreated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     order: Order
     order_digest: str
     """SHA-256 of the order's identity: tells a repeat with other content apart."""
+    remember_ms: int
+    """How long the closed delivery leaves its marker."""
 
 
 class DeliveryFailed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -547,7 +556,7 @@ class ReservationFailed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     offer_id: str
     driver_id: str
     why: DenyReason
-    timed_out: bool = False
+    how: AssignHow
 
 
 class ReservationRequested(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -571,6 +580,7 @@ class ReservationRequested(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """0: the best of the list."""
     how: AssignHow
     """accepted: an offer will follow; direct, manual: assigned when granted."""
+    answer_by_ms: int
 
 
 class UnassignedEscalated(msgspec.Struct, frozen=True, kw_only=True, gc=False):

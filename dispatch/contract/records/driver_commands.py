@@ -72,7 +72,7 @@ class ExtendBreak(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     correlation_id: str
     reply_to: int = -1
     """Slot (partition of replies) of the gateway that waits; -1: nobody waits."""
-    extra_s: int
+    extra_ms: int
 
 
 class PauseDriver(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -213,7 +213,7 @@ class TakeBreak(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     correlation_id: str
     reply_to: int = -1
     """Slot (partition of replies) of the gateway that waits; -1: nobody waits."""
-    duration_s: int
+    duration_ms: int
     reason: str = ''
 
 

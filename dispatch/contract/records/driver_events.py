@@ -26,6 +26,17 @@ class DriverAvailabilityChanged(msgspec.Struct, frozen=True, kw_only=True, gc=Fa
     to_availability: Availability
     reason: str
     until_ms: int | None = None
+    notice_at_ms: int | None = None
+    """When the driver is told that the break ends."""
+    duty: str
+    """working, break or ended: what the driver wants, whatever is seen."""
+    paused: bool
+    offline: bool
+    pending_break_ms: int = 0
+    """A break of this length starts when the delivery in hand ends."""
+    pending_notice_ms: int = 0
+    pending_end: bool = False
+    """The shift ends with the delivery in hand."""
     free_capacity: int
 
 
@@ -45,6 +56,7 @@ class DriverBreakExtended(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The command that caused it."""
     correlation_id: str
     until_ms: int
+    notice_at_ms: int | None = None
 
 
 class DriverBreakNoticed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -80,7 +92,8 @@ class DriverBreakRequested(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     causation_id: str
     """The command that caused it."""
     correlation_id: str
-    duration_s: int
+    duration_ms: int
+    notice_ms: int
     reason: str
 
 
@@ -207,6 +220,7 @@ class DriverSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     seen_at_ms: int
     lat: float | None = None
     lng: float | None = None
+    offline_at_ms: int
 
 
 class DriverShiftEndRequested(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -224,6 +238,7 @@ class DriverShiftEndRequested(msgspec.Struct, frozen=True, kw_only=True, gc=Fals
     causation_id: str
     """The command that caused it."""
     correlation_id: str
+    after_delivery: bool
 
 
 class DriverSignedOn(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -246,6 +261,8 @@ class DriverSignedOn(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     rating: float
     lat: float
     lng: float
+    offline_at_ms: int
+    """Without another sign of life, offline from then."""
 
 
 DriverEvent = DriverAvailabilityChanged | DriverBreakExtended | DriverBreakNoticed | DriverBreakRequested | DriverPauseRecorded | DriverReservationConfirmed | DriverReservationDenied | DriverReservationReleased | DriverReserved | DriverSeen | DriverShiftEndRequested | DriverSignedOn

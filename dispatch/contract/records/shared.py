@@ -58,7 +58,7 @@ RejectReason = Literal["UNKNOWN", "too_far", "no_time", "bad_area", "vehicle", "
 Step = Literal["UNKNOWN", "enroute_to_pickup", "arrived_at_pickup", "picked_up", "enroute_to_dropoff", "arrived_at_dropoff", "delivered"]
 
 
-DenyReason = Literal["UNKNOWN", "not_available", "at_capacity", "unknown_driver", "already_held"]
+DenyReason = Literal["UNKNOWN", "not_available", "at_capacity", "unknown_driver", "already_held", "no_answer", "abandoned"]
 
 
 AssignHow = Literal["UNKNOWN", "accepted", "auto", "manual", "direct"]

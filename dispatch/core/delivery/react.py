@@ -1,0 +1,192 @@
+"""What an event of a delivery causes elsewhere: commands for its driver, offers, replies, notices.
+
+The driver's side hangs on one comparison: whoever was reserved or held it before the event and is not after it gets
+exactly one Release (rule 2 of the reservation). A driver who denied holds nothing and gets none.
+"""
+
+from typing import Any
+
+from dispatch.contract import identity
+from dispatch.contract.records import delivery_events as events
+from dispatch.contract.records import driver_commands, offers
+from dispatch.contract.records.delivery_events import DeliveryEvent
+from dispatch.contract.records.shared import Audience, ReleaseReason
+from dispatch.contract.records.system import Notice, Reply
+from dispatch.core.delivery.states import Delivery, Held, Offered, Reserving, Returning, status
+from dispatch.core.effects import Effect, ReplyTo
+
+_HELD_OUTCOMES: dict[type[DeliveryEvent], tuple[ReleaseReason, str]] = {
+    events.DriverRejected: ("rejected", "REJECTED"),
+    events.OfferExpired: ("expired", "EXPIRED"),
+    events.OfferWithdrawn: ("withdrawn", "WITHDRAWN"),
+    events.ReservationFailed: ("reserve_timeout", ""),
+    events.AssignmentReassigned: ("reassigned", ""),
+    events.DeliveryCompleted: ("completed", ""),
+    events.DeliveryFailed: ("failed", ""),
+    events.DeliveryReturned: ("returned", ""),
+    events.DeliveryCancelled: ("cancelled", ""),
+}
+_DENIALS = ("not_available", "at_capacity", "unknown_driver", "already_held")
+_CUSTOMER_NOTICES: dict[type[DeliveryEvent], str] = {
+    events.PickupCompleted: "picked_up",
+    events.ArrivedAtDropoff: "arriving",
+    events.DeliveryCompleted: "delivered",
+    events.DeliveryCancelled: "cancelled",
+    events.DeliveryFailed: "failed",
+}
+
+
+def react(before: Delivery, after: Delivery, event: DeliveryEvent) -> tuple[Effect, ...]:
+    """Everything that the event causes outside the delivery, in order."""
+    effects: list[Effect] = [*_to_driver(before, after, event), *_to_gateways(before, after, event)]
+    if before.reply_to >= 0 and after.reply_to < 0:
+        effects.append(_first_offer(before, after, event))
+    effects += _notices(before, event)
+    return tuple(effects)
+
+
+def _to_driver(before: Delivery, after: Delivery, event: DeliveryEvent) -> list[Effect]:
+    effects: list[Effect] = []
+    had, has = _driver(before), _driver(after)
+    denied = isinstance(event, events.ReservationFailed) and event.why in _DENIALS
+    if had and had != has and not denied:
+        why: ReleaseReason | None = (
+            "withdrawn" if isinstance(event, events.ReservationFailed) and event.why == "abandoned" else None
+        )
+        effects.append(
+            driver_commands.ReleaseReservation(
+                **_header(event, "release", had[1]),
+                offer_id=had[0],
+                delivery_id=event.delivery_id,
+                why=why or _HELD_OUTCOMES[type(event)][0],
+            )
+        )
+    if isinstance(event, events.ReservationRequested) and after.order is not None:
+        effects.append(
+            driver_commands.ReserveDriver(
+                **_header(event, "reserve", event.driver_id),
+                offer_id=event.offer_id,
+                delivery_id=event.delivery_id,
+                by_admin=event.how == "manual",
+                pickup_lat=after.order.pickup_lat,
+                pickup_lng=after.order.pickup_lng,
+            )
+        )
+    if isinstance(event, events.DriverAssigned):
+        effects.append(
+            driver_commands.ConfirmReservation(
+                **_header(event, "confirm", event.driver_id),
+                offer_id=event.offer_id,
+                delivery_id=event.delivery_id,
+                how=event.how,
+            )
+        )
+    return effects
+
+
+def _to_gateways(before: Delivery, after: Delivery, event: DeliveryEvent) -> list[Effect]:
+    effects: list[Effect] = []
+    match before.phase:
+        case Offered(offer_id=offer_id, driver_id=driver_id) if not isinstance(after.phase, Offered):
+            outcome = "ACCEPTED" if isinstance(event, events.DriverAssigned) else _HELD_OUTCOMES[type(event)][1]
+            if not (isinstance(event, events.DriverAssigned) and event.how == "auto"):
+                effects.append(_offer_ended(event, offer_id, driver_id, outcome))
+        case Offered(offer_id=offer_id, driver_id=driver_id) if isinstance(event, events.OfferExpired):
+            effects.append(_offer_ended(event, offer_id, driver_id, "EXPIRED"))
+        case Held(offer_id=offer_id, driver_id=driver_id) | Returning(offer_id=offer_id, driver_id=driver_id) if (
+            not isinstance(after.phase, Held | Returning)
+        ):
+            effects.append(
+                offers.AssignmentEnded(**_offer_header(event, offer_id, driver_id), why=_HELD_OUTCOMES[type(event)][0])
+            )
+    match event:
+        case events.DriverOfferSent(offer_id=offer_id, driver_id=driver_id):
+            created = offers.OfferCreated(
+                **_offer_header(event, offer_id, driver_id), expires_at_ms=event.expires_at_ms, terms=event.terms
+            )
+            effects.append(created)
+        case events.DriverAssigned(offer_id=offer_id, driver_id=driver_id):
+            assigned = offers.DeliveryAssigned(
+                **_offer_header(event, offer_id, driver_id), how=event.how, terms=event.terms
+            )
+            effects.append(assigned)
+    return effects
+
+
+def _first_offer(before: Delivery, after: Delivery, event: DeliveryEvent) -> ReplyTo:
+    """What the search that a request began first led to."""
+    reply = Reply(
+        command_id=before.ready_command,
+        aggregate_id=event.delivery_id,
+        stage="first_offer",
+        outcome="accepted",
+        version=event.version,
+        status=status(after),
+        offer_id=getattr(event, "offer_id", None),
+        driver_id=getattr(event, "driver_id", None),
+    )
+    return ReplyTo(before.reply_to, reply)
+
+
+def _notices(before: Delivery, event: DeliveryEvent) -> list[Effect]:
+    match event:
+        case events.DriverAssigned(driver_id=driver_id):
+            changes = before.attempt_count
+            if changes == 0 or before.variant is None or changes > 2:
+                return [_notice(event, "customer", "driver_assigned", driver_id=driver_id)]
+            return []
+        case events.UnassignedEscalated(level=level, why=why):
+            kind = {1: "unassigned", 2: "unassigned_wider_search", 3: "unassigned_critical"}.get(level, "unassigned")
+            told: list[Effect] = [_notice(event, "operations", kind, level=level, why=why)]
+            if level == 1:
+                told.append(_notice(event, "support", "support_ticket", level=level, why=why))
+            return told
+        case events.ManualReviewRequired(reason=reason):
+            return [_notice(event, "operations", "manual_review", level=3 if event.critical else 1, why=reason)]
+        case events.ReservationFailed(how="manual", why=why, driver_id=driver_id) if why != "abandoned":
+            return [_notice(event, "operations", "manual_assignment_denied", driver_id=driver_id, why=why)]
+    kind = _CUSTOMER_NOTICES.get(type(event), "")
+    return [_notice(event, "customer", kind)] if kind else []
+
+
+def _notice(
+    event: DeliveryEvent, audience: Audience, kind: str, *, driver_id: str = "", level: int = 0, why: str = ""
+) -> Notice:
+    return Notice(
+        notice_id=identity.command_id(event.event_id, f"notice {audience} {kind}"),
+        audience=audience,
+        kind=kind,
+        delivery_id=event.delivery_id,
+        driver_id=driver_id,
+        at_ms=event.at_ms,
+        level=level,
+        details={"why": why} if why else {},
+    )
+
+
+def _driver(state: Delivery) -> tuple[str, str] | None:
+    """The offer and driver that the delivery reserves or is held by."""
+    match state.phase:
+        case Reserving() | Offered() | Held() | Returning() as phase:
+            return phase.offer_id, phase.driver_id
+    return None
+
+
+def _header(event: DeliveryEvent, purpose: str, driver_id: str) -> dict[str, Any]:
+    return {
+        "command_id": identity.command_id(event.event_id, purpose),
+        "driver_id": driver_id,
+        "at_ms": event.at_ms,
+        "actor_type": "system",
+        "actor_id": "dispatch",
+        "correlation_id": event.correlation_id,
+    }
+
+
+def _offer_header(event: DeliveryEvent, offer_id: str, driver_id: str) -> dict[str, Any]:
+    return {"offer_id": offer_id, "delivery_id": event.delivery_id, "driver_id": driver_id, "at_ms": event.at_ms}
+
+
+def _offer_ended(event: DeliveryEvent, offer_id: str, driver_id: str, outcome: str) -> offers.OfferEnded:
+    why = getattr(event, "why", "") or getattr(event, "reason", "")
+    return offers.OfferEnded(**_offer_header(event, offer_id, driver_id), outcome=outcome, why=str(why))
