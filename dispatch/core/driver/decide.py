@@ -1,4 +1,4 @@
-"""What a driver makes of a command. `docs/tables/driver.md` lists every (availability, command) pair; a test holds it."""
+"""What a driver makes of a command. `docs/tables/driver.md` lists every (availability, command) pair; tests hold it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -47,3 +47,4 @@ def decide(state: Driver, command: DriverCommand, facts: Facts) -> tuple[DriverE
 def needs(state: Driver, command: DriverCommand, policy: Policy, flags: Flags, now_ms: int) -> SearchNeed | None:
     """A driver decides on what they are; nothing from outside is wanted."""
     del state, command, policy, flags, now_ms
+    return None

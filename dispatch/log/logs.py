@@ -1,0 +1,55 @@
+"""Structured logs: JSON lines, one catalogue of event names with their fields."""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+CATALOGUE: dict[str, tuple[str, ...]] = {
+    "started": ("process",),
+    "stopped": ("process",),
+    "assigned": ("partitions",),
+    "restored": ("partitions", "records", "seconds"),
+    "revoked": ("partitions",),
+    "lost": ("partitions",),
+    "aborted": ("reason", "records"),
+    "commit_unknown": ("reason",),
+    "fenced": ("reason",),
+    "kafka_unreachable": ("reason",),
+    "kafka_error": ("reason",),
+    "deadly_record": ("topic", "partition", "offset"),
+    "dead_lettered": ("count",),
+    "rules_unreachable": ("error",),
+    "rules_refused": ("topic", "offset", "reason"),
+    "index_rebuilt": ("drivers", "seconds"),
+    "index_unreachable": ("reason",),
+    "index_failing": ("source", "reason"),
+    "postgres_unreachable": ("reason",),
+    "projected": ("events",),
+    "poison": ("topic", "partition", "offset", "reason"),
+    "failed": ("process", "reason"),
+}
+"""Every event that is logged, and the fields that come with it. A test holds the calls to it."""
+
+
+def configure(process: str, level: str = "info") -> None:
+    """JSON lines on standard error, each with the process and the time in UTC."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    structlog.contextvars.bind_contextvars(process=process)
+
+
+def get(name: str) -> Any:
+    """A logger that says which room speaks."""
+    return structlog.get_logger(name)

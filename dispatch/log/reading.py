@@ -1,0 +1,50 @@
+"""Reading whole topics, up to what is there now."""
+
+from collections.abc import Iterator, Sequence
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from dispatch.log.application import Record
+
+
+def read_all(brokers: str, topics: Sequence[str], *, committed: bool = True) -> Iterator[Record]:
+    """Every record of the topics from the beginning up to the present end, in no order between partitions."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": brokers,
+            "group.id": "readers-are-never-committed",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed" if committed else "read_uncommitted",
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 50,
+        }
+    )
+    try:
+        known = consumer.list_topics(timeout=30).topics
+        places = [TopicPartition(topic, number, 0) for topic in topics for number in known[topic].partitions]
+        left = set()
+        for place in places:
+            low, high = consumer.get_watermark_offsets(place, timeout=30)
+            if high > low:
+                left.add((place.topic, place.partition))
+        consumer.assign([place for place in places if (place.topic, place.partition) in left])
+        while left:
+            for message in consumer.consume(5_000, 0.1):
+                error = message.error()
+                if error is None:
+                    yield record_of(message)
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    left.discard((message.topic(), message.partition()))
+                elif error.fatal():
+                    raise KafkaException(error)
+    finally:
+        consumer.close()
+
+
+def record_of(message: Message) -> Record:
+    """A consumed message as the host sees it."""
+    stamp_ms = message.timestamp()[1]
+    return Record(
+        message.topic() or "", message.partition() or 0, message.offset() or 0, stamp_ms, message.key(), message.value()
+    )

@@ -1,0 +1,77 @@
+"""The host's settings, with the reason of each."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class HostSettings:
+    """One worker. The slot is its identity: a process that restarts in the same slot takes up where the last one was."""
+
+    brokers: str
+    group: str
+    slot: int = 0
+    batch_limit: int = 500
+    """Commands in one transaction; with some 100 us each, it stays open well below 200 ms."""
+    session_timeout_ms: int = 6_000
+    """A worker that is gone for longer loses its partitions; one that is back before keeps them without a rebalance."""
+    transaction_timeout_ms: int = 5_000
+    """Below the session: an abandoned transaction ends before the partitions move."""
+    linger_ms: int = 1
+    """Batches what one decision produces; more only adds latency, for every transaction is flushed."""
+    journal: Path | None = None
+    """File that remembers the batch in hand, to find a record that kills the process. None: not remembered."""
+
+    @property
+    def identity(self) -> str:
+        """transactional.id and group.instance.id."""
+        return f"{self.group}-{self.slot}"
+
+    def consumer(self) -> dict[str, Any]:
+        """Classic protocol and range, so that partition n of every topic goes to the same worker."""
+        return {
+            "bootstrap.servers": self.brokers,
+            "group.id": self.group,
+            "group.instance.id": self.identity,
+            "partition.assignment.strategy": "range",
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+            "session.timeout.ms": self.session_timeout_ms,
+            "heartbeat.interval.ms": self.session_timeout_ms // 6,
+            "max.poll.interval.ms": 300_000,
+            "fetch.wait.max.ms": 100,
+            "fetch.error.backoff.ms": 100,
+            "queued.min.messages": 5_000,
+            "queued.max.messages.kbytes": 65_536,
+            "reconnect.backoff.max.ms": 1_000,
+        }
+
+    def producer(self) -> dict[str, Any]:
+        """Transactional; the partitioner is Java's, so that any client finds the same partition for a key."""
+        return {
+            "bootstrap.servers": self.brokers,
+            "transactional.id": self.identity,
+            "transaction.timeout.ms": self.transaction_timeout_ms,
+            "partitioner": "murmur2_random",
+            "linger.ms": self.linger_ms,
+            "queue.buffering.max.messages": 500_000,
+            "queue.buffering.max.kbytes": 262_144,
+            "message.max.bytes": 4_194_304,
+            "reconnect.backoff.max.ms": 1_000,
+        }
+
+    def reader(self) -> dict[str, Any]:
+        """For restoring: assigned, never committed."""
+        return {
+            "bootstrap.servers": self.brokers,
+            "group.id": f"{self.identity}-restore",
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 50,
+            "queued.min.messages": 100_000,
+        }

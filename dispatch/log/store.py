@@ -1,0 +1,137 @@
+"""The aggregates of one partition in memory: raw bytes for all, live states for those used last, and their timers."""
+
+import heapq
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from dispatch.log.application import Aggregate, Deadline
+from dispatch.log.envelope import Envelope, load
+
+LIVE = 20_000
+"""States kept decoded in a partition."""
+
+
+@dataclass(slots=True)
+class Live:
+    """An aggregate ready for the next step."""
+
+    state: Any
+    now_ms: int = 0
+    recent: tuple[tuple[bytes, bytes], ...] = ()
+    deadlines: tuple[Deadline, ...] = ()
+
+    def remembers(self, command_id: bytes) -> bytes | None:
+        """The outcome of a command seen before."""
+        for known, outcome in self.recent:
+            if known == command_id:
+                return outcome
+        return None
+
+
+class Due(NamedTuple):
+    """A timer in the heap."""
+
+    at_ms: int
+    aggregate_id: str
+    kind: str
+    ref: str
+
+
+class PartitionStore:
+    """One aggregate kind in one partition. Changed only by `put`, after a commit, and by a restore."""
+
+    def __init__(self, aggregate: Aggregate, partition: int) -> None:
+        self.aggregate = aggregate
+        self.partition = partition
+        self._raw: dict[str, bytes] = {}
+        self._live: OrderedDict[str, Live] = OrderedDict()
+        self._timers: list[Due] = []
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+    def get(self, aggregate_id: str) -> Live:
+        """The aggregate, decoded if need be. What is given is not to be changed in place."""
+        if (live := self._live.get(aggregate_id)) is not None:
+            self._live.move_to_end(aggregate_id)
+            return live
+        raw = self._raw.get(aggregate_id)
+        if raw is None:
+            return Live(self.aggregate.initial(aggregate_id))
+        envelope = load(raw)
+        live = Live(self.aggregate.load(aggregate_id, envelope.state), envelope.now_ms, envelope.recent, envelope.due())
+        self._keep(aggregate_id, live)
+        return live
+
+    def put(self, aggregate_id: str, raw: bytes | None, live: Live | None) -> None:
+        """Takes what was committed; None forgets."""
+        if raw is None or live is None:
+            self._raw.pop(aggregate_id, None)
+            self._live.pop(aggregate_id, None)
+            return
+        before = self._live.get(aggregate_id)
+        self._raw[aggregate_id] = raw
+        self._keep(aggregate_id, live)
+        known = before.deadlines if before else ()
+        for deadline in live.deadlines:
+            if deadline not in known:
+                self._push(aggregate_id, deadline)
+
+    def restored(self, aggregate_id: str, raw: bytes | None) -> None:
+        """Takes a record of the state topic; its timers are set by `set_timers` when all are read."""
+        if raw is None:
+            self._raw.pop(aggregate_id, None)
+        else:
+            self._raw[aggregate_id] = raw
+
+    def set_timers(self) -> None:
+        """Builds the heap from what was restored."""
+        self._timers = [
+            Due(deadline.at_ms, aggregate_id, deadline.kind, deadline.ref)
+            for aggregate_id, raw in self._raw.items()
+            for deadline in load(raw).due()
+        ]
+        heapq.heapify(self._timers)
+
+    def next_due_ms(self) -> int | None:
+        """The earliest deadline, which may have been overtaken."""
+        return self._timers[0].at_ms if self._timers else None
+
+    def take_due(self, until_ms: int, limit: int) -> list[tuple[str, Deadline]]:
+        """Timers due by then and still in force, at most `limit`, earliest first. Those not committed are put back."""
+        due: list[tuple[str, Deadline]] = []
+        while self._timers and self._timers[0].at_ms <= until_ms and len(due) < limit:
+            timer = heapq.heappop(self._timers)
+            deadline = Deadline(timer.kind, timer.at_ms, timer.ref)
+            entry = (timer.aggregate_id, deadline)
+            if self._in_force(timer.aggregate_id, deadline) and entry not in due:
+                due.append(entry)
+        return due
+
+    def put_back(self, due: list[tuple[str, Deadline]]) -> None:
+        """Timers whose transaction did not commit."""
+        for aggregate_id, deadline in due:
+            self._push(aggregate_id, deadline)
+
+    def envelopes(self) -> Iterator[tuple[str, Envelope]]:
+        """Everything kept."""
+        for aggregate_id, raw in self._raw.items():
+            yield aggregate_id, load(raw)
+
+    def _in_force(self, aggregate_id: str, deadline: Deadline) -> bool:
+        live = self._live.get(aggregate_id)
+        if live is not None:
+            return deadline in live.deadlines
+        raw = self._raw.get(aggregate_id)
+        return raw is not None and deadline in load(raw).due()
+
+    def _push(self, aggregate_id: str, deadline: Deadline) -> None:
+        heapq.heappush(self._timers, Due(deadline.at_ms, aggregate_id, deadline.kind, deadline.ref))
+
+    def _keep(self, aggregate_id: str, live: Live) -> None:
+        self._live[aggregate_id] = live
+        self._live.move_to_end(aggregate_id)
+        if len(self._live) > LIVE:
+            self._live.popitem(last=False)

@@ -1,0 +1,110 @@
+"""The producer's side of a transaction: what is tried again, what aborts, what is unknown, what is the end."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Message as Delivered
+
+from dispatch.log.application import Message
+from dispatch.log.errors import Aborted, Fenced, OutcomeUnknown
+
+_FLUSH_S = 10.0
+_COMMIT_S = 10.0
+_RETRIES = 5
+
+
+class TransactionalProducer:
+    """One transactional producer. `begin`, `send`, `finish`; or `abort`."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self._producer = Producer(settings)
+        self._failed: KafkaError | None = None
+
+    def initialise(self) -> None:
+        """Ends the transaction of whoever had this identity before. Raises Fenced, or Aborted when it is to be tried again."""
+        try:
+            self._producer.init_transactions(30)
+        except KafkaException as error:
+            raise _reaction(error, "init_transactions") from error
+
+    def begin(self) -> None:
+        """Opens the transaction."""
+        self._failed = None
+        try:
+            self._producer.begin_transaction()
+        except KafkaException as error:
+            raise _reaction(error, "begin_transaction") from error
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Queues messages. Raises Aborted when the client's queue stays full."""
+        produce, told = self._producer.produce, self._told
+        for topic, key, value, partition in messages:
+            for _ in range(_RETRIES):
+                try:
+                    if partition is None:
+                        produce(topic, value, key, on_delivery=told)
+                    else:
+                        produce(topic, value, key, partition, on_delivery=told)
+                    break
+                except BufferError:
+                    self._producer.poll(1.0)
+                except KafkaException as error:
+                    raise _reaction(error, f"produce to {topic}") from error
+            else:
+                raise Aborted("the producer's queue stayed full")
+
+    def flush(self) -> None:
+        """Waits for the brokers. Without it every small transaction waits in send_offsets for the linger and more."""
+        left = self._producer.flush(_FLUSH_S)
+        if self._failed is not None:
+            raise Aborted(f"not delivered: {self._failed.str()}")
+        if left:
+            raise Aborted(f"{left} messages not delivered within {_FLUSH_S:g} s")
+
+    def send_offsets(self, offsets: list[TopicPartition], group_metadata: Any) -> None:
+        """Puts the consumed offsets into the transaction; the group's metadata fences a zombie."""
+        self._insist(
+            "send_offsets", lambda: self._producer.send_offsets_to_transaction(offsets, group_metadata, _COMMIT_S)
+        )
+
+    def commit(self) -> None:
+        """Commits. Raises OutcomeUnknown when the coordinator did not answer."""
+        try:
+            self._producer.commit_transaction(_COMMIT_S)
+        except KafkaException as error:
+            reaction = _reaction(error, "commit_transaction")
+            if isinstance(reaction, Aborted) and not error.args[0].txn_requires_abort():
+                raise OutcomeUnknown(f"commit not answered: {error.args[0].str()}") from error
+            raise reaction from error
+
+    def abort(self) -> None:
+        """Ends the transaction without effect. Raises OutcomeUnknown when even that is not answered."""
+        try:
+            self._producer.abort_transaction(_COMMIT_S)
+        except KafkaException as error:
+            if error.args[0].fatal():
+                raise Fenced(f"abort_transaction: {error.args[0].str()}") from error
+            raise OutcomeUnknown(f"abort not answered: {error.args[0].str()}") from error
+
+    def _insist(self, what: str, call: Callable[[], None]) -> None:
+        for attempt in range(_RETRIES):
+            try:
+                call()
+                return
+            except KafkaException as error:
+                if error.args[0].retriable() and attempt < _RETRIES - 1:
+                    continue
+                raise _reaction(error, what) from error
+
+    def _told(self, error: KafkaError | None, _message: Delivered) -> None:
+        if error is not None:
+            self._failed = error
+
+
+def _reaction(error: KafkaException, what: str) -> Aborted | Fenced:
+    """What to do about a client error: librdkafka says fatal, abortable or neither."""
+    cause: KafkaError = error.args[0]
+    if cause.fatal() or cause.code() in (KafkaError._FENCED, KafkaError.FENCED_INSTANCE_ID):
+        return Fenced(f"{what}: {cause.str()}")
+    return Aborted(f"{what}: {cause.str()}")

@@ -1,0 +1,321 @@
+"""The loop: consume, look up, decide, produce, commit the offsets with it, merge. One thread, one consumer, one producer.
+
+Order within a turn: lookups before the transaction opens; begin; decide over an overlay; produce; flush; send offsets with
+the group's metadata (for timers too, or nothing fences a zombie); commit; only then merge the overlay.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Message as Consumed
+
+from dispatch.log import logs, metrics
+from dispatch.log.application import Aggregate, DeadLetterFormat, Deadline, Lookup, Probe, Record, Transform
+from dispatch.log.batch import Batch
+from dispatch.log.errors import Aborted, BadRecord, Fenced, OutcomeUnknown
+from dispatch.log.journal import Journal
+from dispatch.log.reading import record_of
+from dispatch.log.restore import restore
+from dispatch.log.settings import HostSettings
+from dispatch.log.store import PartitionStore
+from dispatch.log.transaction import TransactionalProducer
+
+Place = tuple[str, int]
+Due = list[tuple[PartitionStore, list[tuple[str, Deadline]]]]
+_IDLE_S = 0.1
+_BACKOFF_S = (0.05, 0.1, 0.2, 0.5, 1.0)
+logger = logs.get("dispatch.log.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """What a worker runs. All topics of all sources have the same number of partitions."""
+
+    aggregates: tuple[Aggregate, ...]
+    transforms: tuple[Transform, ...]
+    lookup: Lookup
+    dead_letter: DeadLetterFormat
+
+
+class Worker:
+    """One slot of the group. `run` returns when stopped and raises Fenced when the slot is another's."""
+
+    def __init__(
+        self,
+        settings: HostSettings,
+        application: Application,
+        *,
+        probe: Probe = lambda _step: None,
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._settings = settings
+        self._app = application
+        self._probe = probe
+        self._clock_ms = clock_ms
+        self._transforms = {source.topic: source for source in application.transforms}
+        self._topics = [aggregate.commands_topic for aggregate in application.aggregates] + list(self._transforms)
+        self._stores: dict[Place, PartitionStore] = {}
+        self._next: dict[Place, int] = {}
+        self._end: dict[Place, int] = {}
+        self._stamp: dict[Place, int] = {}
+        self._assigned: set[Place] | None = None
+        self._owned: set[Place] = set()
+        self._state = "starting"
+        self._journal = Journal(settings.journal)
+        self._producer: TransactionalProducer
+        self._consumer: Consumer
+
+    def parts(self) -> dict[str, str]:
+        """For /ready."""
+        return {"kafka": self._state, "partitions": "up" if self._owned else "none assigned"}
+
+    def run(self, stop: threading.Event) -> None:
+        """Works until stopped."""
+        failures = 0
+        self._reopen_until_open(stop)
+        self._consumer = Consumer(self._settings.consumer())
+        self._consumer.subscribe(
+            self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+        try:
+            while not stop.is_set():
+                try:
+                    if self._turn():
+                        failures = 0
+                except Aborted as error:
+                    self._state = str(error)
+                    stop.wait(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
+                    failures += 1
+                except OutcomeUnknown as error:
+                    metrics.UNKNOWN.inc()
+                    logger.warning("commit_unknown", reason=str(error))
+                    self._state = str(error)
+                    self._reopen_until_open(stop)
+                    self._assigned, self._owned = self._owned, set()
+                    self._stores.clear()
+        finally:
+            self._consumer.close()
+            self._journal.close()
+
+    def _reopen_until_open(self, stop: threading.Event) -> None:
+        """A fresh producer under the same identity, which ends whatever its predecessor left open."""
+        while not stop.is_set():
+            self._producer = TransactionalProducer(self._settings.producer())
+            try:
+                self._producer.initialise()
+                self._state = "up"
+                return
+            except Aborted as error:
+                self._state = str(error)
+                logger.warning("kafka_unreachable", reason=str(error))
+                stop.wait(0.5)
+
+    def _turn(self) -> bool:
+        """One transaction, if there is anything to do. Whether there was."""
+        records = self._poll()
+        if self._assigned is not None:
+            self._take_over()
+        records = [record for record in records if (record.topic, record.partition) in self._owned]
+        due = self._due(records)
+        if not records and not due:
+            return False
+        self._probe("polled")
+        self._journal.take(records)
+        try:
+            self._transact(records, due)
+        except (Aborted, OutcomeUnknown):
+            for store, timers in due:
+                store.put_back(timers)
+            raise
+        finally:
+            self._journal.done(records)
+        return True
+
+    def _transact(self, records: list[Record], due: Due) -> None:
+        batch = Batch(self._app.lookup, self._app.dead_letter, self._clock_ms())
+        deadly = [record for record in records if self._journal.is_deadly(record)]
+        for record in deadly:
+            logger.error("deadly_record", topic=record.topic, partition=record.partition, offset=record.offset)
+            batch.set_aside(record, BadRecord("the process died at this record three times"))
+        stores = {place: store for place, store in self._stores.items() if place in self._owned}
+        batch.prepare([record for record in records if record not in deadly], stores, self._transforms)
+        for store, timers in due:
+            for aggregate_id, deadline in timers:
+                batch.add_timer(store, aggregate_id, deadline)
+        batch.look_up()
+        self._probe("looked_up")
+        offsets = self._offsets(records, due)
+        began = time.monotonic()
+        self._producer.begin()
+        try:
+            self._probe("begun")
+            decided = batch.decide()
+            self._probe("decided")
+            self._producer.send(decided.messages)
+            self._probe("produced")
+            self._producer.flush()
+            self._probe("flushed")
+            parts = [TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()]
+            self._producer.send_offsets(parts, self._consumer.consumer_group_metadata())
+            self._probe("offsets_sent")
+            self._producer.commit()
+        except Aborted as error:
+            self._abort(error, records)
+            raise
+        self._probe("committed")
+        for (_, aggregate_id), written in decided.overlay.items():
+            written.store.put(aggregate_id, written.raw, written.live)
+        self._next.update(offsets)
+        self._state = "up"
+        self._probe("merged")
+        metrics.TRANSACTION_SECONDS.observe(time.monotonic() - began)
+        metrics.TRANSACTIONS.inc()
+        metrics.DECISIONS.inc(decided.decisions)
+        metrics.BATCH.observe(len(records) + sum(len(timers) for _, timers in due))
+        if decided.dead_letters:
+            metrics.DEAD_LETTERS.inc(decided.dead_letters)
+            logger.warning("dead_lettered", count=decided.dead_letters)
+
+    def _abort(self, error: Aborted, records: Sequence[Record]) -> None:
+        """Ends the transaction and goes back to what is committed."""
+        metrics.ABORTS.inc()
+        logger.warning("aborted", reason=str(error), records=len(records))
+        self._producer.abort()
+        for topic, number in {(record.topic, record.partition) for record in records}:
+            self._seek(topic, number)
+
+    def _seek(self, topic: str, number: int) -> None:
+        self._end.pop((topic, number), None)
+        try:
+            self._consumer.seek(TopicPartition(topic, number, self._next[topic, number]))
+        except (
+            KafkaException
+        ) as error:  # the partition is being taken away; whoever gets it begins at the committed one
+            logger.warning("kafka_error", reason=f"seek {topic} {number}: {error}")
+            self._owned.discard((topic, number))
+
+    def _poll(self) -> list[Record]:
+        """Waits for one record, then takes what is already there."""
+        wait_s = _IDLE_S
+        now_ms = self._clock_ms()
+        for place, store in self._stores.items():
+            if place in self._owned and (due_ms := store.next_due_ms()) is not None:
+                wait_s = min(wait_s, max(0.001, (due_ms - now_ms) / 1000))
+        limit = 1 if self._journal.suspicious else self._settings.batch_limit
+        first = self._consumer.poll(wait_s)
+        if first is None:
+            return []
+        records: list[Record] = []
+        self._note(first, records)
+        if limit > 1:
+            for message in self._consumer.consume(limit - 1, 0):
+                self._note(message, records)
+        return records
+
+    def _note(self, message: Consumed, records: list[Record]) -> None:
+        error = message.error()
+        if error is None:
+            record = record_of(message)
+            place = (record.topic, record.partition)
+            self._end.pop(place, None)
+            self._stamp[place] = record.timestamp_ms
+            records.append(record)
+        elif error.code() == KafkaError._PARTITION_EOF:
+            self._end[message.topic() or "", message.partition() or 0] = message.offset() or 0
+        elif error.fatal() or error.code() == KafkaError.FENCED_INSTANCE_ID:
+            raise Fenced(error.str())
+        else:
+            self._state = error.str()
+            logger.warning("kafka_error", reason=error.str())
+
+    def _due(self, records: Sequence[Record]) -> Due:
+        """Timers that have come, where the partition has consumed every record stamped before them."""
+        now_ms, found = self._clock_ms(), []
+        room = max(1, self._settings.batch_limit - len(records))
+        for place, store in self._stores.items():
+            due_ms = store.next_due_ms()
+            if due_ms is None or due_ms > now_ms or place not in self._owned:
+                continue
+            until_ms = now_ms if self._caught_up(place) else min(now_ms, self._stamp.get(place, 0) - 1)
+            timers = store.take_due(until_ms, room)
+            room -= len(timers)
+            if timers:
+                found.append((store, timers))
+            if room <= 0:
+                break
+        return found
+
+    def _caught_up(self, place: Place) -> bool:
+        """Whether nothing lies behind what was consumed: asked of the broker now, after the timer's moment."""
+        end = self._end.get(place)
+        if end is None:
+            return False
+        try:
+            _, high = self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=1)
+        except KafkaException as error:
+            logger.warning("kafka_error", reason=str(error))
+            return False
+        return end >= high
+
+    def _offsets(self, records: Sequence[Record], due: Due) -> dict[Place, int]:
+        """What the transaction commits; for timers the present position again, so that a zombie is fenced."""
+        offsets = {}
+        for store, _ in due:
+            place = (store.aggregate.commands_topic, store.partition)
+            offsets[place] = self._next[place]
+        for record in records:
+            offsets[record.topic, record.partition] = record.offset + 1
+        return offsets
+
+    def _take_over(self) -> None:
+        """Restores what is new among the assigned partitions, and drops what is gone."""
+        assigned, self._assigned = self._assigned or set(), None
+        began = time.monotonic()
+        keep = {place: store for place, store in self._stores.items() if place in assigned}
+        fresh = []
+        for aggregate in self._app.aggregates:
+            for topic, number in sorted(assigned):
+                if topic == aggregate.commands_topic and (topic, number) not in keep:
+                    fresh.append(PartitionStore(aggregate, number))
+        try:
+            read = restore(self._settings, fresh)
+            parts = [TopicPartition(topic, number) for topic, number in sorted(assigned)]
+            committed = self._consumer.committed(parts, timeout=30) if parts else []
+            for part in committed:
+                low, _ = (
+                    (part.offset, 0) if part.offset >= 0 else self._consumer.get_watermark_offsets(part, timeout=30)
+                )
+                self._next[part.topic, part.partition] = low
+        except (KafkaException, Aborted) as error:
+            self._assigned = assigned
+            raise Aborted(f"not restored: {error}") from error
+        self._stores = keep | {(store.aggregate.commands_topic, store.partition): store for store in fresh}
+        self._owned = assigned
+        for place in assigned:
+            self._seek(*place)
+        took = time.monotonic() - began
+        metrics.RESTORE_SECONDS.set(took)
+        metrics.PARTITIONS.set(len({number for _, number in assigned}))
+        metrics.AGGREGATES.set(sum(len(store) for store in self._stores.values()))
+        logger.info("restored", partitions=len(assigned), records=read, seconds=round(took, 3))
+
+    def _on_assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._assigned = {(part.topic, part.partition) for part in partitions}
+        self._owned = set()
+        logger.info("assigned", partitions=len(partitions))
+
+    def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Nothing is open between turns. States stay until the next assignment says whose the partitions are."""
+        self._owned = set()
+        self._end.clear()
+        logger.info("revoked", partitions=len(partitions))
+
+    def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Another may have decided since: nothing in memory is worth anything."""
+        self._owned = set()
+        self._stores.clear()
+        self._end.clear()
+        logger.warning("lost", partitions=len(partitions))

@@ -1,0 +1,208 @@
+"""One adapter between a pure aggregate (six functions) and the host's port. Delivery and driver differ only in the names.
+
+A step decides, folds, reacts, and lays everything out as messages: events, effects, the decision's record, the reply.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar, cast
+
+import msgspec
+
+from dispatch import __version__
+from dispatch.contract import codec, identity
+from dispatch.contract.errors import ContractError
+from dispatch.contract.records.delivery_commands import DeliveryTimerDue
+from dispatch.contract.records.driver_commands import DriverTimerDue
+from dispatch.contract.records.shared import AggregateType, Outcome
+from dispatch.contract.records.system import Decision, Reply
+from dispatch.contract.topics import Topic
+from dispatch.core.facts import Deadline as CoreDeadline
+from dispatch.core.facts import Facts, Refusal, SearchNeed, SearchResult
+from dispatch.inputs.rules import Rules
+from dispatch.log.application import Context, Deadline, Message, Record, Step
+from dispatch.log.errors import BadRecord
+from dispatch.processors.routing import Router
+
+S = TypeVar("S", bound=msgspec.Struct)
+FORMAT = 1
+_FORGET = "forget"
+
+
+@dataclass(frozen=True, slots=True)
+class Core(Generic[S]):
+    """The six functions of an aggregate, with what the adapter must know of its types."""
+
+    kind: Literal["delivery", "driver"]
+    state_type: Any
+    command_types: tuple[type, ...]
+    timer_due: Any
+    initial: Callable[[str], S]
+    needs: Callable[[S, Any, Any, Any, int], SearchNeed | None]
+    decide: Callable[[S, Any, Facts], tuple[Any, ...] | Refusal]
+    evolve: Callable[[S, Any], S]
+    react: Callable[[S, Any, Facts], tuple[Any, ...]]
+    deadlines: Callable[[S], tuple[CoreDeadline, ...]]
+    version: Callable[[S], int]
+    status: Callable[[S], str]
+
+
+class _Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What is remembered of a command, to answer its repeat."""
+
+    outcome: Outcome
+    reason: str
+    detail: str
+    version: int
+    status: str
+
+
+class CoreAggregate(Generic[S]):
+    """The host's Aggregate over one core."""
+
+    def __init__(self, core: Core[S], topics: tuple[Topic, Topic], rules: Rules, namespace: str) -> None:
+        commands, state = topics
+        self.name = core.kind
+        self.commands_topic = namespace + commands.name
+        self.state_topic = namespace + state.name
+        self._core = core
+        self._rules = rules
+        self._router = Router(namespace)
+        self._decisions = namespace + "decisions"
+        self._id_of = f"{core.kind}_id"
+        self._aggregate_type = cast(AggregateType, core.kind)
+        self._decode_state = msgspec.msgpack.Decoder(core.state_type)
+        self._encode_state = msgspec.msgpack.Encoder()
+
+    def decode(self, record: Record) -> msgspec.Struct:
+        """The command in a record. Raises BadRecord, naming the place."""
+        try:
+            command = codec.decode_checked(record.value)
+        except ContractError as error:
+            raise BadRecord(error.reason, error.place) from error
+        if not isinstance(command, self._core.command_types):
+            raise BadRecord(f"a {type(command).__name__} is no command for a {self.name}", "schema id")
+        return command
+
+    def identity(self, command: Any) -> tuple[str, bytes]:
+        """The aggregate's id and the command's, 16 bytes."""
+        return getattr(command, self._id_of), bytes.fromhex(command.command_id.replace("-", ""))
+
+    def initial(self, aggregate_id: str) -> S:
+        """The state before anything happened."""
+        return self._core.initial(aggregate_id)
+
+    def needs(self, state: S, command: Any, now_ms: int) -> SearchNeed | None:
+        """Which candidates the decision wants to see, if any."""
+        return self._core.needs(state, command, self._rules.policy, self._rules.flags, now_ms)
+
+    def timer_command(self, aggregate_id: str, deadline: Deadline) -> msgspec.Struct:
+        """The command of a deadline that has come; its id follows from the deadline."""
+        name = f"timer {deadline.kind} {deadline.at_ms} {deadline.ref}"
+        made = self._core.timer_due(
+            command_id=identity.command_id(aggregate_id, name),
+            at_ms=deadline.at_ms,
+            actor_type="system",
+            actor_id="timer",
+            correlation_id=aggregate_id,
+            timer=deadline.kind,
+            due_at_ms=deadline.at_ms,
+            ref=deadline.ref,
+            **{self._id_of: aggregate_id},
+        )
+        return cast(msgspec.Struct, made)
+
+    def step(self, state: S, command: Any, fact: SearchResult | None, context: Context) -> Step[S]:
+        """Decides one command. Pure but for reading the rules in force."""
+        rules = self._rules
+        facts = Facts(
+            now_ms=context.now_ms, wall_ms=context.wall_ms, policy=rules.policy, flags=rules.flags, search=fact
+        )
+        if isinstance(command, DeliveryTimerDue) and command.timer == _FORGET:
+            return Step(state=None, messages=[], deadlines=(), outcome=b"")
+        core, before = self._core, self._core.version(state)
+        result = core.decide(state, command, facts)
+        messages: list[Message] = []
+        if isinstance(result, Refusal):
+            told = _Outcome("refused", result.code, result.detail, before, core.status(state))
+            events: tuple[Any, ...] = ()
+        else:
+            events = result
+            for event in events:
+                state = core.evolve(state, event)
+                messages.append(self._router.message(event))
+                messages += [self._router.message(effect) for effect in core.react(state, event, facts)]
+            outcome: Outcome = "accepted" if events else "duplicate"
+            told = _Outcome(outcome, "", "", core.version(state), core.status(state))
+        messages.append(self._decision(command, facts, context, told, before, len(events)))
+        if command.reply_to >= 0:
+            messages.append(self._reply(command, told))
+        deadlines = tuple(Deadline(due.kind, due.at_ms, due.ref) for due in core.deadlines(state))
+        return Step(state=state, messages=messages, deadlines=deadlines, outcome=self._encode_state.encode(told))
+
+    def repeat(self, command: Any, outcome: bytes) -> list[Message]:
+        """The same reply again, to whoever asks now."""
+        if command.reply_to < 0 or not outcome:
+            return []
+        return [self._reply(command, msgspec.msgpack.decode(outcome, type=_Outcome))]
+
+    def dump(self, state: S) -> bytes:
+        """The state as it is kept in the state topic."""
+        return self._encode_state.encode(state)
+
+    def load(self, _aggregate_id: str, data: bytes) -> S:
+        """The state kept. Raises msgspec.ValidationError for a format that this release does not read."""
+        return cast(S, self._decode_state.decode(data))
+
+    def _reply(self, command: Any, told: _Outcome) -> Message:
+        reply = Reply(
+            command_id=command.command_id,
+            aggregate_id=getattr(command, self._id_of),
+            stage="decided",
+            outcome=told.outcome,
+            reason=told.reason,
+            detail=told.detail,
+            version=told.version,
+            status=told.status,
+            offer_id=getattr(command, "offer_id", None),
+            driver_id=getattr(command, "driver_id", None),
+        )
+        return self._router.reply(command.reply_to, reply)
+
+    def _decision(
+        self, command: Any, facts: Facts, context: Context, told: _Outcome, before: int, events: int
+    ) -> Message:
+        aggregate_id = getattr(command, self._id_of)
+        record = Decision(
+            aggregate=self._aggregate_type,
+            aggregate_id=aggregate_id,
+            command_id=command.command_id,
+            command=context.raw or codec.encode(command),
+            facts=_recorded(facts),
+            now_ms=facts.now_ms,
+            version_before=before,
+            outcome=told.outcome,
+            reason=told.reason,
+            events=events,
+            policy_version=facts.policy.version,
+            code_version=__version__,
+        )
+        return Message(self._decisions, aggregate_id.encode(), codec.encode(record))
+
+
+class _RecordedFacts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The facts as kept for replay: the policy by its version, the rest whole."""
+
+    wall_ms: int
+    flags: Any
+    search: SearchResult | None = None
+
+
+_FACTS = msgspec.json.Encoder()
+
+
+def _recorded(facts: Facts) -> bytes:
+    return _FACTS.encode(_RecordedFacts(facts.wall_ms, facts.flags, facts.search))
+
+
+TIMER_TYPES = (DeliveryTimerDue, DriverTimerDue)

@@ -1,0 +1,103 @@
+"""The worker process: both aggregates and the inbound door on the host."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from dispatch.config import Settings
+from dispatch.contract.records.system import DeadLetter as DeadLetterRecord
+from dispatch.core.facts import SearchNeed, SearchResult
+from dispatch.inputs.candidates import open_index
+from dispatch.inputs.rules import Rules, RulesFollower
+from dispatch.log import logs
+from dispatch.log.application import DeadLetter, Lookup, Message
+from dispatch.log.health import HealthServer
+from dispatch.log.settings import HostSettings
+from dispatch.log.worker import Application, Worker
+from dispatch.processors.cores import aggregates
+from dispatch.processors.inbound import InboundDoor
+from dispatch.processors.routing import Router
+
+KEPT_BYTES = 262_144
+"""Of a dead letter's value."""
+CRASH_AT = "BATON_CRASH_AT"
+"""Fault tests: `step:n` kills the process the nth time the loop comes to that step."""
+
+
+def application(rules: Rules, namespace: str, lookup: Lookup, worker: str = "worker") -> Application:
+    """Everything that a worker decides."""
+    router = Router(namespace)
+
+    def dead_letter(letter: DeadLetter) -> Message:
+        return router.message(dead_letter_record(letter, worker))
+
+    return Application(aggregates(rules, namespace), (InboundDoor(namespace),), lookup, dead_letter)
+
+
+def dead_letter_record(letter: DeadLetter, worker: str) -> DeadLetterRecord:
+    """The record of what was set aside; of a large value the beginning."""
+    record = letter.record
+    return DeadLetterRecord(
+        source_topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        key=record.key,
+        value=record.value[:KEPT_BYTES] if record.value is not None else None,
+        value_bytes=len(record.value or b""),
+        error=letter.error,
+        reason=letter.reason[:1000],
+        place=letter.place[:200],
+        at_ms=time.time_ns() // 1_000_000,
+        worker=worker,
+    )
+
+
+def run(settings: Settings, stop: threading.Event) -> None:
+    """Works until stopped. Raises Fenced when another process has taken the slot."""
+    rules = Rules()
+    follower = RulesFollower(settings.kafka, settings.namespace, rules)
+    follower.start()
+    index = open_index(settings)
+
+    def lookup(needs: Sequence[SearchNeed]) -> Sequence[SearchResult]:
+        return index.search(needs)
+
+    host = HostSettings(
+        brokers=settings.kafka,
+        group=f"{settings.namespace}dispatch",
+        slot=settings.slot,
+        batch_limit=settings.batch_limit,
+        journal=Path(settings.home) / "journal" / f"{settings.namespace}worker-{settings.slot}.json",
+    )
+    app = application(rules, settings.namespace, lookup, f"worker-{settings.slot}")
+    worker = Worker(host, app, probe=crash_probe(os.environ.get(CRASH_AT, "")))
+    health = HealthServer(settings.health_port, worker.parts)
+    logs.get("dispatch.processors").info("started", process=f"worker-{settings.slot}")
+    try:
+        worker.run(stop)
+    finally:
+        health.stop()
+        follower.stop()
+        index.close()
+
+
+def crash_probe(where: str) -> "CrashProbe":
+    """The probe of `step:n`; empty: one that does nothing."""
+    step, _, times = where.partition(":")
+    return CrashProbe(step, int(times or 1))
+
+
+class CrashProbe:
+    """Kills the process, as the kernel would, the nth time a step is reached."""
+
+    def __init__(self, step: str, times: int) -> None:
+        self._step, self._left = step, times
+
+    def __call__(self, step: str) -> None:
+        if step == self._step:
+            self._left -= 1
+            if self._left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
