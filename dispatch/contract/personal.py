@@ -1,4 +1,4 @@
-"""Keeps personal data apart: an order from outside becomes what dispatch may see, and the contact, which lives elsewhere.
+"""Keeps personal data apart: an order from outside becomes what dispatch may see, and the contact, kept elsewhere.
 
 Both doors, HTTP and Kafka, go through here, so that the same order through both is a repeat.
 """

@@ -3,23 +3,21 @@
 score = travel_min + rating_min + fairness_min + load_min; the lowest is first, the driver's id breaks ties.
 """
 
-from dispatch.contract.records.shared import Candidate, Order
+from dispatch.contract.records.shared import Candidate
 from dispatch.core.facts import FoundDriver, SearchResult
 from dispatch.core.policy import Policy
 from dispatch.core.travel import travel_s
 
 
-def rank(
-    search: SearchResult, order: Order, policy: Policy, excluded: frozenset[str], now_ms: int
-) -> tuple[Candidate, ...]:
+def rank(search: SearchResult, policy: Policy, excluded: frozenset[str], now_ms: int) -> tuple[Candidate, ...]:
     """The candidates, best first; those who cannot be asked stand last, with the reason in `excluded`."""
-    seen = [_candidate(found, search, order, policy, excluded, now_ms) for found in search.drivers]
+    seen = [_candidate(found, search, policy, excluded, now_ms) for found in search.drivers]
     seen.sort(key=lambda candidate: (candidate.excluded != "", candidate.score, candidate.driver_id))
     return tuple(seen)
 
 
 def _candidate(
-    found: FoundDriver, search: SearchResult, order: Order, policy: Policy, excluded: frozenset[str], now_ms: int
+    found: FoundDriver, search: SearchResult, policy: Policy, excluded: frozenset[str], now_ms: int
 ) -> Candidate:
     weights = policy.ranking
     seconds = travel_s(found.distance_m, found.vehicle, policy.travel)
@@ -45,15 +43,13 @@ def _candidate(
         fairness_min=fairness_min,
         load_min=load_min,
         source=search.source,
-        excluded=_why_not(found, order, excluded),
+        excluded=_why_not(found, excluded),
     )
 
 
-def _why_not(found: FoundDriver, order: Order, excluded: frozenset[str]) -> str:
+def _why_not(found: FoundDriver, excluded: frozenset[str]) -> str:
     if found.driver_id in excluded:
         return "former_driver"
-    if order.vehicle != "any" and found.vehicle != order.vehicle:
-        return "vehicle"
     if found.orders >= found.capacity:
         return "at_capacity"
     return "" if found.availability in ("AVAILABLE", "BUSY") else "not_available"

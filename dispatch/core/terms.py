@@ -50,6 +50,6 @@ def unassigned_reason(search: SearchResult | None) -> UnassignedReason:
         return "unknown"
     if search.failed:
         return "redis_timeout"
-    if search.busy_in_radius:
+    if search.busy_in_radius or any(found.orders >= found.capacity for found in search.drivers):
         return "all_drivers_busy"
     return "distance_exceeded" if search.nearest_m is not None else "no_available_drivers"

@@ -1,7 +1,7 @@
 """Remembers, outside the process, which records were in hand when it died, to find one that kills every worker.
 
-After a death the records that were in hand are taken one by one; the one that the process died at three times is set aside
-unseen. A file of the machine is enough: the supervisor restarts the slot where it was.
+After a death the records that were in hand are taken one by one; the one that the process died at three times is set
+aside unseen. A file of the machine is enough: the supervisor restarts the slot where it was.
 """
 
 import json

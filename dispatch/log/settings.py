@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
-    """One worker. The slot is its identity: a process that restarts in the same slot takes up where the last one was."""
+    """One worker. The slot is its identity: a process that restarts in it takes up where the last one was."""
 
     brokers: str
     group: str

@@ -22,7 +22,7 @@ class TransactionalProducer:
         self._failed: KafkaError | None = None
 
     def initialise(self) -> None:
-        """Ends the transaction of whoever had this identity before. Raises Fenced, or Aborted when it is to be tried again."""
+        """Ends what whoever had this identity before left open. Raises Fenced; Aborted when it is to be tried again."""
         try:
             self._producer.init_transactions(30)
         except KafkaException as error:

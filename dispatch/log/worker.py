@@ -1,7 +1,7 @@
-"""The loop: consume, look up, decide, produce, commit the offsets with it, merge. One thread, one consumer, one producer.
+"""The loop: consume, look up, decide, produce, commit the offsets with it, merge. One thread, consumer and producer.
 
-Order within a turn: lookups before the transaction opens; begin; decide over an overlay; produce; flush; send offsets with
-the group's metadata (for timers too, or nothing fences a zombie); commit; only then merge the overlay.
+Order within a turn: lookups before the transaction opens; begin; decide over an overlay; produce; flush; send offsets
+with the group's metadata (for timers too, or nothing fences a zombie); commit; only then merge the overlay.
 """
 
 import threading
@@ -26,6 +26,7 @@ from dispatch.log.transaction import TransactionalProducer
 Place = tuple[str, int]
 Due = list[tuple[PartitionStore, list[tuple[str, Deadline]]]]
 _IDLE_S = 0.1
+_SEEKS = 50
 _BACKOFF_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 logger = logs.get("dispatch.log.worker")
 
@@ -188,14 +189,19 @@ class Worker:
             self._seek(topic, number)
 
     def _seek(self, topic: str, number: int) -> None:
+        """Goes back to what is committed. One just assigned takes a moment until it can be sought in."""
         self._end.pop((topic, number), None)
-        try:
-            self._consumer.seek(TopicPartition(topic, number, self._next[topic, number]))
-        except (
-            KafkaException
-        ) as error:  # the partition is being taken away; whoever gets it begins at the committed one
-            logger.warning("kafka_error", reason=f"seek {topic} {number}: {error}")
-            self._owned.discard((topic, number))
+        for attempt in range(_SEEKS):
+            try:
+                self._consumer.seek(TopicPartition(topic, number, self._next[topic, number]))
+                return
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError._STATE or attempt == _SEEKS - 1:
+                    # The partition is being taken away; whoever gets it begins at the committed offset.
+                    logger.warning("kafka_error", reason=f"seek {topic} {number}: {error}")
+                    self._owned.discard((topic, number))
+                    return
+                time.sleep(0.02)
 
     def _poll(self) -> list[Record]:
         """Waits for one record, then takes what is already there."""

@@ -1,4 +1,4 @@
-"""One adapter between a pure aggregate (six functions) and the host's port. Delivery and driver differ only in the names.
+"""One adapter between a pure aggregate (six functions) and the host's port: delivery and driver differ in names only.
 
 A step decides, folds, reacts, and lays everything out as messages: events, effects, the decision's record, the reply.
 """
@@ -13,7 +13,7 @@ from dispatch import __version__
 from dispatch.contract import codec, identity
 from dispatch.contract.errors import ContractError
 from dispatch.contract.records.delivery_commands import DeliveryTimerDue
-from dispatch.contract.records.driver_commands import DriverTimerDue
+from dispatch.contract.records.driver_commands import ReserveDriver
 from dispatch.contract.records.shared import AggregateType, Outcome
 from dispatch.contract.records.system import Decision, Reply
 from dispatch.contract.topics import Topic
@@ -22,10 +22,10 @@ from dispatch.core.facts import Facts, Refusal, SearchNeed, SearchResult
 from dispatch.inputs.rules import Rules
 from dispatch.log.application import Context, Deadline, Message, Record, Step
 from dispatch.log.errors import BadRecord
+from dispatch.processors.hints import ReservedHints
 from dispatch.processors.routing import Router
 
 S = TypeVar("S", bound=msgspec.Struct)
-FORMAT = 1
 _FORGET = "forget"
 
 
@@ -36,12 +36,14 @@ class Core(Generic[S]):
     kind: Literal["delivery", "driver"]
     state_type: Any
     command_types: tuple[type, ...]
+    never_repeated: tuple[type, ...]
+    """Commands that only processors write, inside their transactions: they cannot come twice."""
     timer_due: Any
     initial: Callable[[str], S]
     needs: Callable[[S, Any, Any, Any, int], SearchNeed | None]
     decide: Callable[[S, Any, Facts], tuple[Any, ...] | Refusal]
     evolve: Callable[[S, Any], S]
-    react: Callable[[S, Any, Facts], tuple[Any, ...]]
+    react: Callable[[S, S, Any], tuple[Any, ...]]
     deadlines: Callable[[S], tuple[CoreDeadline, ...]]
     version: Callable[[S], int]
     status: Callable[[S], str]
@@ -68,6 +70,7 @@ class CoreAggregate(Generic[S]):
         self._core = core
         self._rules = rules
         self._router = Router(namespace)
+        self._hints = ReservedHints()
         self._decisions = namespace + "decisions"
         self._id_of = f"{core.kind}_id"
         self._aggregate_type = cast(AggregateType, core.kind)
@@ -115,8 +118,9 @@ class CoreAggregate(Generic[S]):
     def step(self, state: S, command: Any, fact: SearchResult | None, context: Context) -> Step[S]:
         """Decides one command. Pure but for reading the rules in force."""
         rules = self._rules
+        search = self._hints.applied(fact, context.wall_ms) if fact is not None else None
         facts = Facts(
-            now_ms=context.now_ms, wall_ms=context.wall_ms, policy=rules.policy, flags=rules.flags, search=fact
+            now_ms=context.now_ms, wall_ms=context.wall_ms, policy=rules.policy, flags=rules.flags, search=search
         )
         if isinstance(command, DeliveryTimerDue) and command.timer == _FORGET:
             return Step(state=None, messages=[], deadlines=(), outcome=b"")
@@ -129,16 +133,20 @@ class CoreAggregate(Generic[S]):
         else:
             events = result
             for event in events:
-                state = core.evolve(state, event)
+                was, state = state, core.evolve(state, event)
                 messages.append(self._router.message(event))
-                messages += [self._router.message(effect) for effect in core.react(state, event, facts)]
-            outcome: Outcome = "accepted" if events else "duplicate"
-            told = _Outcome(outcome, "", "", core.version(state), core.status(state))
+                for effect in core.react(was, state, event):
+                    if isinstance(effect, ReserveDriver):
+                        self._hints.asked(effect.driver_id, context.wall_ms)
+                    messages.append(self._router.message(effect))
+            word: Outcome = "accepted" if events else "duplicate"
+            told = _Outcome(word, "", "", core.version(state), core.status(state))
         messages.append(self._decision(command, facts, context, told, before, len(events)))
         if command.reply_to >= 0:
             messages.append(self._reply(command, told))
         deadlines = tuple(Deadline(due.kind, due.at_ms, due.ref) for due in core.deadlines(state))
-        return Step(state=state, messages=messages, deadlines=deadlines, outcome=self._encode_state.encode(told))
+        outcome = b"" if isinstance(command, core.never_repeated) else self._encode_state.encode(told)
+        return Step(state=state, messages=messages, deadlines=deadlines, outcome=outcome)
 
     def repeat(self, command: Any, outcome: bytes) -> list[Message]:
         """The same reply again, to whoever asks now."""
@@ -203,6 +211,3 @@ _FACTS = msgspec.json.Encoder()
 
 def _recorded(facts: Facts) -> bytes:
     return _FACTS.encode(_RecordedFacts(facts.wall_ms, facts.flags, facts.search))
-
-
-TIMER_TYPES = (DeliveryTimerDue, DriverTimerDue)

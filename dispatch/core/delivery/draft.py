@@ -44,11 +44,10 @@ class Draft:
     def search(self) -> None:
         """Records the candidates and asks the best; nobody: waits."""
         facts, state = self.facts, self.state
-        order = state.order
-        if facts.search is None or order is None:
+        if facts.search is None:
             self.nobody("unknown")
             return
-        ranked = rank(facts.search, order, facts.policy, frozenset(state.former), facts.now_ms)
+        ranked = rank(facts.search, facts.policy, frozenset(state.former), facts.now_ms)
         self._found(facts.search, ranked)
         if self.state.shortlist:
             self.ask(self.state.shortlist[0], rank=0)
@@ -82,10 +81,7 @@ class Draft:
     def name(self, driver_id: str) -> None:
         """Reserves the driver whom an admin named, recording what is known of them."""
         found = self.facts.search or SearchResult(source="none")
-        order = self.state.order
-        if order is not None:
-            ranked = rank(found, order, self.facts.policy, frozenset(), self.facts.now_ms)
-            self._found(found, ranked)
+        self._found(found, rank(found, self.facts.policy, frozenset(), self.facts.now_ms))
         listed = next((seen for seen in self.state.shortlist if seen.driver_id == driver_id), None)
         self.ask(listed or Listed(driver_id, 0, 0, "UNKNOWN"), rank=0, how="manual")
 

@@ -1,0 +1,81 @@
+"""Valkey first, within its limit; Postgres when it does not answer; and when neither does, the honest word for it."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from msgspec.structs import replace
+from prometheus_client import Counter
+
+from dispatch.config import Settings
+from dispatch.core.facts import SearchNeed, SearchResult
+from dispatch.inputs.candidates.port import CandidateIndex, IndexUnavailable
+from dispatch.inputs.candidates.postgres import PostgresIndex
+from dispatch.inputs.candidates.valkey import ValkeyIndex
+from dispatch.log import logs
+
+LOOKUPS = Counter("baton_candidate_lookups_total", "Batches of candidate lookups by what answered.", ["source"])
+logger = logs.get("dispatch.inputs.candidates")
+
+
+class Breaker:
+    """Opens after so many failures in a row, for a while; then one try decides."""
+
+    def __init__(self, failures: int = 3, open_s: float = 2.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._allowed, self._open_s, self._clock = failures, open_s, clock
+        self._failed = 0
+        self._until = 0.0
+
+    def lets_through(self) -> bool:
+        """Whether to try."""
+        return self._failed < self._allowed or self._clock() >= self._until
+
+    def succeeded(self) -> None:
+        """Closes."""
+        self._failed = 0
+
+    def failed(self) -> None:
+        """Counts, and opens when it was once too often."""
+        self._failed += 1
+        if self._failed >= self._allowed:
+            self._until = self._clock() + self._open_s
+
+
+class Chain:
+    """Never raises: a search that no index answers is a result that says so."""
+
+    def __init__(self, first: CandidateIndex, second: CandidateIndex | None, breaker: Breaker | None = None) -> None:
+        self._first, self._second = first, second
+        self._breaker = breaker or Breaker()
+
+    def search(self, needs: Sequence[SearchNeed]) -> list[SearchResult]:
+        """All answers, in order."""
+        if self._breaker.lets_through():
+            try:
+                answers = self._first.search(needs)
+                self._breaker.succeeded()
+                LOOKUPS.labels("first").inc()
+                return answers
+            except IndexUnavailable as error:
+                self._breaker.failed()
+                logger.warning("index_failing", source="first", reason=str(error))
+        if self._second is not None:
+            try:
+                answers = [replace(answer, redis_ok=False) for answer in self._second.search(needs)]
+                LOOKUPS.labels("second").inc()
+                return answers
+            except IndexUnavailable as error:
+                logger.warning("index_failing", source="second", reason=str(error))
+        LOOKUPS.labels("none").inc()
+        return [SearchResult(failed=True, redis_ok=False) for _ in needs]
+
+    def close(self) -> None:
+        """Lets connections go."""
+        self._first.close()
+        if self._second is not None:
+            self._second.close()
+
+
+def open_index(settings: Settings) -> Chain:
+    """The chain of this machine's servers."""
+    first = ValkeyIndex(settings.valkey, settings.namespace, settings.geo_timeout_ms)
+    return Chain(first, PostgresIndex(settings.postgres) if settings.postgres else None)

@@ -1,0 +1,90 @@
+"""The fallback: the read model's `drivers` table, by H3 cells of resolution 7 (edge about 1.4 km)."""
+
+from collections.abc import Sequence
+from math import ceil
+from typing import Any
+
+import h3
+import psycopg
+
+from dispatch.core.facts import SearchNeed, SearchResult
+from dispatch.inputs.candidates.port import BEYOND, IndexedDriver, IndexUnavailable, judge
+
+RESOLUTION = 7
+_RING_M = 2_000
+"""A ring of cells of resolution 7 reaches at least this much farther out."""
+_MOST_RINGS = 40
+_QUERY = """
+SELECT wanted.need, driver_id, lat, lng, vehicle, capacity, holds, rating, availability,
+       coalesce((extract(epoch FROM last_assigned_at) * 1000)::bigint, 0)
+FROM unnest(%s::int[], %s::bigint[]) AS wanted(need, cell) JOIN drivers ON drivers.h3_cell = wanted.cell
+UNION ALL
+SELECT named.need, driver_id, lat, lng, vehicle, capacity, holds, rating, availability,
+       coalesce((extract(epoch FROM last_assigned_at) * 1000)::bigint, 0)
+FROM unnest(%s::int[], %s::text[]) AS named(need, name) JOIN drivers ON drivers.driver_id = named.name
+"""
+
+
+def cell_of(lat: float, lng: float) -> int:
+    """The H3 cell of a place, as kept in the table."""
+    return h3.str_to_int(h3.latlng_to_cell(lat, lng, RESOLUTION))
+
+
+class PostgresIndex:
+    """One connection, opened when first needed and again after a failure; every query has a time limit."""
+
+    def __init__(self, dsn: str, timeout_ms: int = 250) -> None:
+        self._dsn = dsn
+        self._timeout_ms = timeout_ms
+        self._connection: psycopg.Connection[Any] | None = None
+
+    def search(self, needs: Sequence[SearchNeed]) -> list[SearchResult]:
+        """All answers in one round trip. Raises IndexUnavailable."""
+        places: list[int] = []
+        cells: list[int] = []
+        named: list[tuple[int, str]] = []
+        for number, need in enumerate(needs):
+            if need.named:
+                named.append((number, need.named))
+                continue
+            rings = min(_MOST_RINGS, ceil(need.radius_m * BEYOND / _RING_M) + 1)
+            for cell in h3.grid_disk(h3.latlng_to_cell(need.lat, need.lng, RESOLUTION), rings):
+                places.append(number)
+                cells.append(h3.str_to_int(cell))
+        found: list[list[IndexedDriver]] = [[] for _ in needs]
+        for row in self._rows(places, cells, named):
+            if row[2] is not None and row[3] is not None:
+                found[row[0]].append(_driver(row))
+        return [judge(need, drivers, "postgres") for need, drivers in zip(needs, found, strict=True)]
+
+    def close(self) -> None:
+        """Closes the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _rows(self, places: list[int], cells: list[int], named: list[tuple[int, str]]) -> list[tuple[Any, ...]]:
+        try:
+            if self._connection is None:
+                self._connection = psycopg.connect(
+                    self._dsn, autocommit=True, connect_timeout=1, options=f"-c statement_timeout={self._timeout_ms}"
+                )
+            numbers, names = [number for number, _ in named], [name for _, name in named]
+            return self._connection.execute(_QUERY, (places, cells, numbers, names)).fetchall()
+        except psycopg.Error as error:
+            self.close()
+            raise IndexUnavailable(f"postgres: {error}") from error
+
+
+def _driver(row: tuple[Any, ...]) -> IndexedDriver:
+    return IndexedDriver(
+        driver_id=row[1],
+        lat=row[2],
+        lng=row[3],
+        vehicle=row[4],
+        capacity=row[5],
+        orders=row[6],
+        rating=row[7],
+        availability=row[8],
+        last_assigned_ms=row[9],
+    )

@@ -1,0 +1,167 @@
+"""The index in Valkey or Redis: one script answers a whole batch in one round trip.
+
+Keys under the namespace: `drivers:geo` (free), `drivers:geo:busy` (working, without room), `drivers:geo:all`, and
+`drivers:status` (id -> what is known). Geo keys hold latitudes to +-85.05 degrees; nobody is searched beyond.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import redis
+
+from dispatch.core.facts import SearchNeed, SearchResult
+from dispatch.inputs.candidates.port import BEYOND, IndexedDriver, IndexUnavailable, judge
+
+FARTHEST_LAT = 85.05
+_BUSY_SEEN = 20
+_SPARE = 4
+"""Where a vehicle is wanted, so many times the limit is looked at, for some will not fit."""
+_SEARCH = (
+    """
+local answers = {}
+local function details(found, answer)
+  if #found == 0 then return end
+  local ids = {}
+  for i, entry in ipairs(found) do ids[i] = entry[1] end
+  local known = redis.call('HMGET', KEYS[4], unpack(ids))
+  for i, entry in ipairs(found) do
+    if known[i] then
+      answer[#answer + 1] = entry[1]; answer[#answer + 1] = entry[2][1]; answer[#answer + 1] = entry[2][2]
+      answer[#answer + 1] = known[i]
+    end
+  end
+end
+for i = 1, #ARGV, 6 do
+  local answer = {}
+  if ARGV[i + 5] ~= '' then
+    local place = redis.call('GEOPOS', KEYS[3], ARGV[i + 5])[1]
+    if place then details({{ARGV[i + 5], place}}, answer) end
+  else
+    details(redis.call('GEOSEARCH', KEYS[1], 'FROMLONLAT', ARGV[i], ARGV[i + 1], 'BYRADIUS', ARGV[i + 3], 'm',
+      'ASC', 'COUNT', ARGV[i + 4], 'WITHCOORD'), answer)
+    details(redis.call('GEOSEARCH', KEYS[2], 'FROMLONLAT', ARGV[i], ARGV[i + 1], 'BYRADIUS', ARGV[i + 2], 'm',
+      'ASC', 'COUNT', '%d', 'WITHCOORD'), answer)
+  end
+  answers[#answers + 1] = answer
+end
+return answers
+"""
+    % _BUSY_SEEN
+)
+
+
+class _Details(msgspec.Struct, array_like=True):
+    """What stands beside the place."""
+
+    vehicle: Any
+    capacity: int
+    orders: int
+    rating: float
+    availability: Any
+    last_assigned_ms: int
+
+
+class ValkeyIndex:
+    """One client with a time limit; raises IndexUnavailable when it is passed."""
+
+    def __init__(self, url: str, namespace: str, timeout_ms: int = 50) -> None:
+        seconds = timeout_ms / 1000
+        self._client = redis.Redis.from_url(
+            url, socket_timeout=seconds, socket_connect_timeout=seconds, retry=None, protocol=2
+        )
+        names = ("drivers:geo", "drivers:geo:busy", "drivers:geo:all", "drivers:status")
+        self._keys = [namespace + name for name in names]
+        self._search = self._client.register_script(_SEARCH)
+
+    def search(self, needs: Sequence[SearchNeed]) -> list[SearchResult]:
+        """All answers in one round trip. Raises IndexUnavailable."""
+        arguments: list[Any] = []
+        for need in needs:
+            spare = _SPARE if need.vehicle != "any" else 1
+            count = (need.limit + len(need.excluded)) * spare + 1
+            lat = max(-FARTHEST_LAT, min(FARTHEST_LAT, need.lat))
+            arguments += [need.lng, lat, need.radius_m, need.radius_m * BEYOND, count, need.named]
+        try:
+            answers: Any = self._search(keys=self._keys, args=arguments)
+        except redis.RedisError as error:
+            raise IndexUnavailable(f"valkey: {error}") from error
+        return [judge(need, _drivers(answer), "valkey") for need, answer in zip(needs, answers, strict=True)]
+
+    def put(self, drivers: Sequence[IndexedDriver]) -> None:
+        """Takes drivers as they are now. Raises IndexUnavailable."""
+        free, busy, everybody, status = self._keys
+        batch = self._client.pipeline(transaction=False)
+        for driver in drivers:
+            if abs(driver.lat) > FARTHEST_LAT:
+                continue
+            place = (driver.lng, driver.lat, driver.driver_id)
+            batch.geoadd(everybody, place)
+            known = (driver.vehicle, driver.capacity, driver.orders, driver.rating, driver.availability,
+                     driver.last_assigned_ms)  # fmt: skip
+            batch.hset(status, driver.driver_id, msgspec.msgpack.encode(known))
+            works = driver.availability in ("AVAILABLE", "BUSY")
+            for key, belongs in ((free, driver.free), (busy, works and not driver.free)):
+                if belongs:
+                    batch.geoadd(key, place)
+                else:
+                    batch.zrem(key, driver.driver_id)
+        self._execute(batch)
+
+    def move(self, places: Sequence[tuple[str, float, float]]) -> None:
+        """Takes new places of known drivers. Raises IndexUnavailable."""
+        batch = self._client.pipeline(transaction=False)
+        for driver_id, lat, lng in places:
+            if abs(lat) <= FARTHEST_LAT:
+                for key in self._keys[:3]:
+                    batch.geoadd(key, (lng, lat, driver_id), xx=True)
+        self._execute(batch)
+
+    def clear(self) -> None:
+        """Forgets all. Raises IndexUnavailable."""
+        batch = self._client.pipeline(transaction=False)
+        batch.delete(*self._keys)
+        self._execute(batch)
+
+    def marked(self) -> bool:
+        """Whether the index still holds what was put in, by its mark. Raises IndexUnavailable."""
+        try:
+            return bool(self._client.exists(self._keys[3] + ":complete"))
+        except redis.RedisError as error:
+            raise IndexUnavailable(f"valkey: {error}") from error
+
+    def mark(self) -> None:
+        """Says that the index is complete; the mark goes with everything else when the server is wiped."""
+        batch = self._client.pipeline(transaction=False)
+        batch.set(self._keys[3] + ":complete", 1)
+        self._execute(batch)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._client.close()
+
+    def _execute(self, batch: Any) -> None:
+        try:
+            batch.execute()
+        except redis.RedisError as error:
+            raise IndexUnavailable(f"valkey: {error}") from error
+
+
+def _drivers(answer: Sequence[bytes]) -> list[IndexedDriver]:
+    drivers = []
+    for at in range(0, len(answer), 4):
+        known = msgspec.msgpack.decode(answer[at + 3], type=_Details)
+        drivers.append(
+            IndexedDriver(
+                driver_id=answer[at].decode(),
+                lng=float(answer[at + 1]),
+                lat=float(answer[at + 2]),
+                vehicle=known.vehicle,
+                capacity=known.capacity,
+                orders=known.orders,
+                rating=known.rating,
+                availability=known.availability,
+                last_assigned_ms=known.last_assigned_ms,
+            )
+        )
+    return drivers
