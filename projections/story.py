@@ -51,7 +51,7 @@ def _sentence(event: DeliveryEvent) -> str:
         case events.ReservationRequested():
             return f"Asked for {event.driver_id}" + (f", number {event.rank + 1} of the list" if event.rank else "")
         case events.ReservationFailed():
-            why = "did not answer in time" if event.timed_out else event.why.replace("_", " ")
+            why = event.why.replace("_", " ")
             return f"{event.driver_id} was not to be had: {why}"
         case events.DriverAccepted():
             return f"{event.driver_id} accepted after {event.response_ms / 1000:.1f} s"

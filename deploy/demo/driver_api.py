@@ -46,7 +46,9 @@ class DriverApi:
 
     async def give_up(self, held: dict[str, Any], note: str) -> bool:
         """Gives a delivery up before the pickup."""
-        return await self._post(f"/deliveries/{held['delivery_id']}/give-up", {"offer_id": held["offer_id"], "note": note})
+        return await self._post(
+            f"/deliveries/{held['delivery_id']}/give-up", {"offer_id": held["offer_id"], "note": note}
+        )
 
     async def take_break(self, minutes: float) -> bool:
         """Asks for a break."""

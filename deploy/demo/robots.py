@@ -1,4 +1,4 @@
-"""Robo-drivers: they sign on, hold a socket, move, accept, refuse, ignore, give up, take breaks and lose their network."""
+"""Robo-drivers: they sign on, hold a socket, move, accept, refuse, ignore, give up, rest and lose their network."""
 
 import asyncio
 import math
@@ -182,7 +182,9 @@ class Robot:
             return False
 
 
-async def drive(count: int, gateway_url: str, *, speed: float, seed: int, profile: Profile, prefix: str = "robo") -> Fleet:
+async def drive(
+    count: int, gateway_url: str, *, speed: float, seed: int, profile: Profile, prefix: str = "robo"
+) -> Fleet:
     """Runs so many drivers until cancelled. The Fleet's tally tells what they did."""
     fleet = Fleet(speed, profile)
     limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)

@@ -64,7 +64,7 @@ class CoreAggregate(Generic[S]):
 
     def __init__(self, core: Core[S], topics: tuple[Topic, Topic], rules: Rules, namespace: str) -> None:
         commands, state = topics
-        self.name = core.kind
+        self.name: str = core.kind
         self.commands_topic = namespace + commands.name
         self.state_topic = namespace + state.name
         self._core = core
@@ -158,7 +158,7 @@ class CoreAggregate(Generic[S]):
         """The state as it is kept in the state topic."""
         return self._encode_state.encode(state)
 
-    def load(self, _aggregate_id: str, data: bytes) -> S:
+    def load(self, aggregate_id: str, data: bytes) -> S:  # noqa: ARG002 - the state holds its id
         """The state kept. Raises msgspec.ValidationError for a format that this release does not read."""
         return cast(S, self._decode_state.decode(data))
 

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import msgspec
 
-from dispatch.contract.records.shared import Availability, Vehicle
+from dispatch.contract.records.shared import Availability, CandidateSource, Vehicle
 from dispatch.core.facts import FoundDriver, SearchNeed, SearchResult
 from dispatch.core.travel import distance_m
 
@@ -74,7 +74,7 @@ class DriverIndex(CandidateIndex, Protocol):
         """Forgets all."""
 
 
-def judge(need: SearchNeed, drivers: Sequence[IndexedDriver], source: str) -> SearchResult:
+def judge(need: SearchNeed, drivers: Sequence[IndexedDriver], source: CandidateSource) -> SearchResult:
     """The answer to a need, given every driver within BEYOND radii: the one rule of all indexes.
 
     Free: AVAILABLE or BUSY with room, the vehicle fitting, not excluded. Busy: working, but without room.
@@ -95,12 +95,7 @@ def judge(need: SearchNeed, drivers: Sequence[IndexedDriver], source: str) -> Se
             free.append(driver.found(far))
         elif driver.availability in ("AVAILABLE", "BUSY"):
             busy += 1
-    return SearchResult(
-        drivers=tuple(free[: need.limit]), source=_SOURCES[source], busy_in_radius=busy, nearest_m=nearest
-    )
-
-
-_SOURCES = {"valkey": "valkey", "postgres": "postgres", "memory": "memory"}
+    return SearchResult(drivers=tuple(free[: need.limit]), source=source, busy_in_radius=busy, nearest_m=nearest)
 
 
 def _fits(wanted: Vehicle, has: Vehicle) -> bool:

@@ -27,7 +27,8 @@ FROM unnest(%s::int[], %s::text[]) AS named(need, name) JOIN drivers ON drivers.
 
 def cell_of(lat: float, lng: float) -> int:
     """The H3 cell of a place, as kept in the table."""
-    return h3.str_to_int(h3.latlng_to_cell(lat, lng, RESOLUTION))
+    cell: int = h3.str_to_int(h3.latlng_to_cell(lat, lng, RESOLUTION))
+    return cell
 
 
 class PostgresIndex:

@@ -14,11 +14,9 @@ from dispatch.core.facts import SearchNeed, SearchResult
 from dispatch.inputs.candidates.port import BEYOND, IndexedDriver, IndexUnavailable, judge
 
 FARTHEST_LAT = 85.05
-_BUSY_SEEN = 20
 _SPARE = 4
 """Where a vehicle is wanted, so many times the limit is looked at, for some will not fit."""
-_SEARCH = (
-    """
+_SEARCH = """
 local answers = {}
 local function details(found, answer)
   if #found == 0 then return end
@@ -41,14 +39,12 @@ for i = 1, #ARGV, 6 do
     details(redis.call('GEOSEARCH', KEYS[1], 'FROMLONLAT', ARGV[i], ARGV[i + 1], 'BYRADIUS', ARGV[i + 3], 'm',
       'ASC', 'COUNT', ARGV[i + 4], 'WITHCOORD'), answer)
     details(redis.call('GEOSEARCH', KEYS[2], 'FROMLONLAT', ARGV[i], ARGV[i + 1], 'BYRADIUS', ARGV[i + 2], 'm',
-      'ASC', 'COUNT', '%d', 'WITHCOORD'), answer)
+      'ASC', 'COUNT', '20', 'WITHCOORD'), answer)
   end
   answers[#answers + 1] = answer
 end
 return answers
 """
-    % _BUSY_SEEN
-)
 
 
 class _Details(msgspec.Struct, array_like=True):
