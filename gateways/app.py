@@ -1,0 +1,84 @@
+"""The application: routes, errors, health, limits on bodies."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import redis.asyncio as redis
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+
+from dispatch import __version__
+from dispatch.config import Settings
+from dispatch.contract.errors import OutOfLimits
+from gateways import admin, drivers, orders, problems, sockets
+from gateways.commands import Commander, json
+from gateways.log_client import LogClient
+from gateways.reads import Reads
+
+LARGEST_BODY = 65_536
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The gateway of these settings; it connects when it starts."""
+    reads = Reads(settings.postgres)
+    listeners = sockets.Sockets(reads)
+    log = LogClient(settings.kafka, settings.namespace, settings.slot, listeners.tell)
+    keys = redis.Redis.from_url(settings.valkey, socket_timeout=0.2) if settings.valkey else None
+    commander = Commander(log, keys, settings.namespace, settings.reply_timeout_s)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await reads.open()
+        log.start()
+        yield
+        log.stop()
+        await reads.close()
+        if keys is not None:
+            await keys.aclose()
+
+    app = FastAPI(title="Baton", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    for kind, handler in (
+        (problems.Problem, problems.on_problem), (OutOfLimits, problems.on_limits),
+        (RequestValidationError, problems.on_validation), (HTTPException, problems.on_http),
+        (Exception, problems.on_fault),
+    ):  # fmt: skip
+        app.add_exception_handler(kind, handler)
+
+    @app.middleware("http")
+    async def bounded(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+        length = request.headers.get("content-length", "0")
+        if (
+            not length.isdigit()
+            or int(length) > LARGEST_BODY
+            or "chunked" in request.headers.get("transfer-encoding", "")
+        ):
+            detail = f"{length} bytes; at most {LARGEST_BODY}, with a content-length."
+            return problems.respond(request, problems.Problem(413, "too_large", detail))
+        return await go_on(request)
+
+    async def parts() -> dict[str, str]:
+        return {**log.parts(), "postgres": await reads.state()}
+
+    @app.get("/health")
+    async def health() -> Response:
+        states = await parts()
+        word = "up" if all(state == "up" for state in states.values()) else "degraded"
+        return json({"status": word, "parts": states})
+
+    @app.get("/ready")
+    async def ready() -> Response:
+        states = await parts()
+        up = all(state == "up" for state in states.values())
+        return json({"status": "up" if up else "degraded", "parts": states}, 200 if up else 503)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    app.include_router(orders.routes(commander))
+    app.include_router(drivers.routes(commander, reads, listeners))
+    app.include_router(admin.routes(commander, reads))
+    app.include_router(sockets.routes(listeners))
+    return app

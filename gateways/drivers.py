@@ -1,0 +1,162 @@
+"""Doors for drivers: sign-on, shifts, breaks, location, offers, progress."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Request, Response
+
+from dispatch.contract import topics
+from dispatch.contract.limits import check
+from dispatch.contract.records import delivery_commands as deliveries
+from dispatch.contract.records import driver_commands as drivers
+from dispatch.contract.records.system import DriverLocation
+from gateways.commands import DELIVERIES, DRIVERS, Commander, json, now_ms
+from gateways.models import (
+    BreakBody,
+    EndShiftBody,
+    ExtendBody,
+    FailBody,
+    HeldBody,
+    LocationBody,
+    OfferAnswer,
+    ProgressBody,
+    RejectBody,
+    SignOnBody,
+)
+from gateways.problems import Problem
+from gateways.reads import Reads
+from gateways.sockets import Sockets
+
+_MINUTE_MS = 60_000
+
+
+def routes(commander: Commander, reads: Reads, sockets: Sockets) -> APIRouter:
+    """The router."""
+    router = APIRouter(tags=["drivers"])
+    _duty(router, commander)
+    _offers(router, commander, reads, sockets)
+    _hands(router, commander)
+
+    async def location(driver_id: str, body: LocationBody | list[LocationBody]) -> Response:
+        """One ping, or those gathered while the network was away. Taken, not decided."""
+        pings = body if isinstance(body, list) else [body]
+        if not 1 <= len(pings) <= 500:
+            raise Problem(422, "too_many_pings", f"{len(pings)} pings; 1 to 500 are taken at once.")
+        for ping in pings:
+            at_ms = round(ping.at.timestamp() * 1000) if ping.at else now_ms()
+            record = DriverLocation(
+                driver_id=driver_id, lat=ping.lat, lng=ping.lng, accuracy_m=ping.accuracy_m, at_ms=at_ms
+            )
+            check(record)
+            commander.log.send(topics.DRIVER_LOCATIONS, driver_id, record)
+        return json({"taken": len(pings)}, 202)
+
+    for path, methods in (("/v2/drivers/{driver_id}/location", ["PUT", "PATCH"]),
+                          ("/drivers/{driver_id}/location", ["POST", "PUT"])):  # fmt: skip
+        router.add_api_route(path, location, methods=methods, status_code=202)
+    return router
+
+
+def _duty(router: APIRouter, commander: Commander) -> None:
+    async def asked(request: Request, driver_id: str, kind: type[Any], **fields: Any) -> Response:
+        header = await commander.header(request, "driver", driver_id, driver_id)
+        command = kind(**header, driver_id=driver_id, **fields)
+        return await commander.decided(DRIVERS, driver_id, command, where=f"/v2/drivers/{driver_id}")
+
+    @router.post("/v2/drivers/{driver_id}/sign-on")
+    async def sign_on(driver_id: str, body: SignOnBody, request: Request) -> Response:
+        """Known and available from now on."""
+        return await asked(request, driver_id, drivers.SignOn, **body.model_dump())
+
+    @router.post("/v2/drivers/{driver_id}/shift/start")
+    async def start_shift(driver_id: str, request: Request) -> Response:
+        """Back to work."""
+        return await asked(request, driver_id, drivers.StartShift)
+
+    @router.post("/v2/drivers/{driver_id}/shift/end")
+    @router.post("/v2/drivers/{driver_id}/availability/end-shift")
+    async def end_shift(
+        driver_id: str, request: Request, body: Annotated[EndShiftBody | None, Body()] = None
+    ) -> Response:
+        """At once, or after the delivery in hand."""
+        after = body.after_delivery if body else False
+        return await asked(request, driver_id, drivers.EndShift, after_delivery=after)
+
+    @router.post("/v2/drivers/{driver_id}/availability/take-break")
+    async def take_break(driver_id: str, body: BreakBody, request: Request) -> Response:
+        """A break of so many minutes."""
+        duration_ms = round(body.minutes * _MINUTE_MS)
+        return await asked(request, driver_id, drivers.TakeBreak, duration_ms=duration_ms, reason=body.reason)
+
+    @router.post("/v2/drivers/{driver_id}/availability/extend-break")
+    async def extend_break(driver_id: str, body: ExtendBody, request: Request) -> Response:
+        """So many minutes more."""
+        return await asked(request, driver_id, drivers.ExtendBreak, extra_ms=round(body.minutes * _MINUTE_MS))
+
+    @router.post("/v2/drivers/{driver_id}/availability/resume")
+    async def resume(driver_id: str, request: Request) -> Response:
+        """Ends the break or begins the shift."""
+        return await asked(request, driver_id, drivers.ResumeWork)
+
+
+def _offers(router: APIRouter, commander: Commander, reads: Reads, sockets: Sockets) -> None:
+    @router.get("/v2/drivers/{driver_id}/offers")
+    async def offers(driver_id: str, open_only: bool = True) -> Response:
+        """The driver's offers, newest first."""
+        return json({"offers": await reads.offers(driver_id, open_only=open_only)})
+
+    @router.get("/v2/drivers/{driver_id}")
+    async def driver(driver_id: str) -> Response:
+        """The driver as the read model knows them."""
+        return json(await reads.driver(driver_id))
+
+    async def answered(
+        request: Request, names: tuple[str, str], body: OfferAnswer | None, kind: type[Any], **fields: Any
+    ) -> Response:
+        driver_id, offer_id = names
+        delivery_id = (body and body.delivery_id) or sockets.delivery_of(offer_id) or await reads.delivery_of(offer_id)
+        if not delivery_id:
+            raise Problem(404, "unknown_offer", "No offer of this id is known.")
+        header = await commander.header(request, "driver", driver_id, delivery_id)
+        command = kind(**header, delivery_id=delivery_id, driver_id=driver_id, offer_id=offer_id, **fields)
+        return await commander.decided(DELIVERIES, delivery_id, command, where=f"/v2/deliveries/{delivery_id}")
+
+    @router.post("/v2/drivers/{driver_id}/offers/{offer_id}/accept")
+    async def accept(
+        driver_id: str, offer_id: str, request: Request, body: Annotated[OfferAnswer | None, Body()] = None
+    ) -> Response:
+        """Takes the offer; refused when it is over, saying why."""
+        return await answered(request, (driver_id, offer_id), body, deliveries.AcceptOffer)
+
+    @router.post("/v2/drivers/{driver_id}/offers/{offer_id}/reject")
+    async def reject(driver_id: str, offer_id: str, body: RejectBody, request: Request) -> Response:
+        """Refuses the offer; it goes to the next driver."""
+        names, fields = (driver_id, offer_id), {"reason": body.reason, "note": body.note}
+        return await answered(request, names, body, deliveries.RejectOffer, **fields)
+
+
+def _hands(router: APIRouter, commander: Commander) -> None:
+    async def held(request: Request, names: tuple[str, str], body: Any, kind: type[Any]) -> Response:
+        driver_id, delivery_id = names
+        header = await commander.header(request, "driver", driver_id, delivery_id)
+        command = kind(**header, delivery_id=delivery_id, driver_id=driver_id, **body.model_dump())
+        return await commander.decided(DELIVERIES, delivery_id, command, where=f"/v2/deliveries/{delivery_id}")
+
+    @router.post("/v2/drivers/{driver_id}/deliveries/{delivery_id}/progress")
+    async def progress(driver_id: str, delivery_id: str, body: ProgressBody, request: Request) -> Response:
+        """The next step."""
+        return await held(request, (driver_id, delivery_id), body, deliveries.ReportProgress)
+
+    @router.post("/v2/drivers/{driver_id}/deliveries/{delivery_id}/fail")
+    async def fail(driver_id: str, delivery_id: str, body: FailBody, request: Request) -> Response:
+        """It cannot be completed."""
+        return await held(request, (driver_id, delivery_id), body, deliveries.FailDelivery)
+
+    @router.post("/v2/drivers/{driver_id}/deliveries/{delivery_id}/return")
+    async def bring_back(driver_id: str, delivery_id: str, body: HeldBody, request: Request) -> Response:
+        """The goods are back at the store."""
+        return await held(request, (driver_id, delivery_id), body, deliveries.ReturnDelivery)
+
+    @router.post("/v2/drivers/{driver_id}/deliveries/{delivery_id}/give-up")
+    async def give_up(driver_id: str, delivery_id: str, body: HeldBody, request: Request) -> Response:
+        """The driver cancels."""
+        return await held(request, (driver_id, delivery_id), body, deliveries.GiveUpDelivery)

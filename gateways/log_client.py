@@ -1,0 +1,182 @@
+"""A gateway's side of Kafka: commands out, replies to this slot in, offers and availability in for the sockets."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from dispatch.contract import codec, topics
+from dispatch.contract.errors import ContractError
+from dispatch.contract.records.driver_events import DriverAvailabilityChanged
+from dispatch.contract.records.offers import AssignmentEnded, DeliveryAssigned, OfferCreated, OfferEnded
+from dispatch.contract.records.system import Reply
+from dispatch.log import logs
+from gateways.problems import unreachable
+
+Told = Callable[[Any], None]
+_WATCHED = (OfferCreated, OfferEnded, DeliveryAssigned, AssignmentEnded, DriverAvailabilityChanged)
+logger = logs.get("gateways.log_client")
+
+
+class LogClient:
+    """One producer, and a thread for each kind of reading. Futures wake on the event loop, once a batch."""
+
+    def __init__(self, brokers: str, namespace: str, slot: int, told: Told) -> None:
+        self._brokers, self._namespace, self._slot = brokers, namespace, slot
+        self._told = told
+        self._waiting: dict[tuple[str, str], asyncio.Future[Reply]] = {}
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._states = {"commands": "up", "replies": "starting", "offers": "starting"}
+        self._loop: asyncio.AbstractEventLoop
+        self._producer = Producer(
+            {
+                "bootstrap.servers": brokers,
+                "enable.idempotence": True,
+                "acks": "all",
+                "linger.ms": 1,
+                "partitioner": "murmur2_random",
+                "message.timeout.ms": 10_000,
+            }
+        )
+
+    def parts(self) -> dict[str, str]:
+        """For /ready."""
+        return dict(self._states)
+
+    def start(self) -> None:
+        """Begins reading. Called on the event loop."""
+        self._loop = asyncio.get_running_loop()
+        reads = {"replies": ([topics.REPLIES.name], self._slot), "offers": (
+            [topics.OFFERS.name, topics.DRIVER_EVENTS.name], None)}  # fmt: skip
+        for part, (names, slot) in reads.items():
+            thread = threading.Thread(target=self._read, args=(part, names, slot), name=part, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        poller = threading.Thread(target=self._poll, name="deliveries", daemon=True)
+        self._threads.append(poller)
+        poller.start()
+
+    def stop(self) -> None:
+        """Ends the threads; what was sent is flushed."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(5)
+        self._producer.flush(5)
+
+    def send(self, topic: topics.Topic, key: str, record: msgspec.Struct) -> None:
+        """Queues a record. Raises Problem 503 when the queue is full."""
+        try:
+            self._producer.produce(
+                self._namespace + topic.name, codec.encode(record), key.encode(), on_delivery=self._delivered
+            )
+        except (BufferError, KafkaException) as error:
+            raise unreachable("Kafka") from error
+
+    async def ask(self, topic: topics.Topic, key: str, command: Any, timeout_s: float) -> Reply | None:
+        """Sends a command and waits for its decision; None: not decided in time."""
+        return await self.wait(command.command_id, "decided", timeout_s, lambda: self.send(topic, key, command))
+
+    async def wait(
+        self, command_id: str, stage: str, timeout_s: float, begin: Callable[[], None] = lambda: None
+    ) -> Reply | None:
+        """Waits for a reply of one stage."""
+        future = self._waiting.get((command_id, stage))
+        if future is None:
+            future = self._waiting[command_id, stage] = self._loop.create_future()
+        try:
+            begin()
+            return await asyncio.wait_for(asyncio.shield(future), timeout_s)
+        except TimeoutError:
+            return None
+        finally:
+            self._waiting.pop((command_id, stage), None)
+
+    @property
+    def slot(self) -> int:
+        """The partition of replies that is this gateway's."""
+        return self._slot
+
+    def expect(self, command_id: str, stage: str) -> None:
+        """Says before a command is sent that a later stage will be waited for."""
+        self._waiting[command_id, stage] = self._loop.create_future()
+
+    def _poll(self) -> None:
+        while not self._stopping.is_set():
+            self._producer.poll(0.1)
+
+    def _delivered(self, error: KafkaError | None, _message: Message) -> None:
+        self._states["commands"] = "up" if error is None else error.str()
+        if error is not None:
+            logger.error("kafka_error", reason=error.str())
+
+    def _read(self, part: str, names: list[str], slot: int | None) -> None:
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self._brokers,
+                "group.id": "gateways-are-never-committed",
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "latest",
+                "fetch.wait.max.ms": 100,
+                "reconnect.backoff.max.ms": 1_000,
+            }
+        )
+        try:
+            while not self._stopping.is_set():
+                try:
+                    self._assign_ends(consumer, names, slot)
+                    break
+                except KafkaException as error:
+                    self._states[part] = str(error)
+                    self._stopping.wait(0.5)
+            self._states[part] = "up"
+            while not self._stopping.is_set():
+                first = consumer.poll(0.2)
+                if first is not None:
+                    self._hand_over(part, [first, *consumer.consume(500, 0)])
+        finally:
+            consumer.close()
+
+    def _assign_ends(self, consumer: Consumer, names: list[str], slot: int | None) -> None:
+        """From the present end on: what came before is in the read models."""
+        places = []
+        known = consumer.list_topics(timeout=5).topics
+        for name in names:
+            numbers = [slot] if slot is not None else list(known[self._namespace + name].partitions)
+            for number in numbers:
+                place = TopicPartition(self._namespace + name, number)
+                place.offset = consumer.get_watermark_offsets(place, timeout=5)[1]
+                places.append(place)
+        consumer.assign(places)
+
+    def _hand_over(self, part: str, messages: list[Message]) -> None:
+        records = []
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                self._states[part] = error.str()
+                continue
+            self._states[part] = "up"
+            try:
+                record = codec.decode(message.value())
+            except ContractError as wrong:
+                logger.error("poison", topic=message.topic(), partition=message.partition(), offset=message.offset(),
+                             reason=str(wrong))  # fmt: skip
+                continue
+            if isinstance(record, (Reply, *_WATCHED)):
+                records.append(record)
+        if records:
+            self._loop.call_soon_threadsafe(self._take, records)
+
+    def _take(self, records: list[Any]) -> None:
+        for record in records:
+            if isinstance(record, Reply):
+                future = self._waiting.get((record.command_id, record.stage))
+                if future is not None and not future.done():
+                    future.set_result(record)
+            else:
+                self._told(record)

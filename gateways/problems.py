@@ -1,0 +1,100 @@
+"""Errors as problem details (RFC 9457), each with a stable code."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from dispatch.contract.errors import OutOfLimits
+
+_TITLES = {
+    400: "The request cannot be read", 404: "Not found", 405: "This method is not offered here",
+    409: "Refused", 413: "The body is too large", 415: "JSON is wanted", 422: "A value is not allowed",
+    429: "Too many requests", 500: "A fault of ours", 503: "Not available now",
+}  # fmt: skip
+_NOT_FOUND = ("unknown_order", "unknown_driver")
+_SEEN_CHARACTERS = 80
+
+
+class Problem(Exception):
+    """An answer that is an error."""
+
+    def __init__(self, status: int, code: str, detail: str, **more: Any) -> None:
+        super().__init__(detail)
+        self.status, self.code, self.detail, self.more = status, code, detail, more
+        self.headers: Mapping[str, str] = {}
+
+
+def refused(code: str, detail: str) -> Problem:
+    """What the decider refused: 404 for what is unknown, 409 otherwise."""
+    return Problem(404 if code in _NOT_FOUND else 409, code, detail or code)
+
+
+def unreachable(what: str) -> Problem:
+    """A part that is needed does not answer."""
+    problem = Problem(503, "unavailable", f"{what} does not answer; try again.")
+    problem.headers = {"retry-after": "1"}
+    return problem
+
+
+def respond(request: Request, problem: Problem) -> Response:
+    """The problem as a response."""
+    body = {
+        "type": f"urn:baton:problem:{problem.code}",
+        "title": _TITLES.get(problem.status, "Error"),
+        "status": problem.status,
+        "code": problem.code,
+        "detail": problem.detail,
+        "instance": request.url.path,
+        **problem.more,
+    }
+    return Response(orjson.dumps(body), problem.status, dict(problem.headers), media_type="application/problem+json")
+
+
+async def on_problem(request: Request, error: Exception) -> Response:
+    """Ours."""
+    assert isinstance(error, Problem)
+    return respond(request, error)
+
+
+async def on_limits(request: Request, error: Exception) -> Response:
+    """A value that the contract does not allow."""
+    assert isinstance(error, OutOfLimits)
+    wrong = [{"field": error.place, "reason": error.reason}]
+    return respond(request, Problem(422, "out_of_limits", error.reason, errors=wrong))
+
+
+async def on_validation(request: Request, error: Exception) -> Response:
+    """A body or parameter of the wrong form."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return respond(request, Problem(400, "not_json", f"The body is not JSON: {first['ctx']['error']}"))
+    wrong = [
+        {
+            "field": ".".join(str(part) for part in entry["loc"][1:]) or str(entry["loc"][0]),
+            "seen": str(entry.get("input"))[:_SEEN_CHARACTERS],
+            "reason": entry["msg"],
+        }
+        for entry in error.errors()[:20]
+    ]
+    detail = f"{wrong[0]['field']}: {wrong[0]['reason']}"
+    return respond(request, Problem(422, "invalid", detail, errors=wrong))
+
+
+async def on_http(request: Request, error: Exception) -> Response:
+    """Starlette's own: no such page, no such method."""
+    assert isinstance(error, HTTPException)
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+    return respond(request, Problem(error.status_code, code, str(error.detail)))
+
+
+async def on_fault(request: Request, error: Exception) -> Response:
+    """Anything else is our fault: logged whole, told in a sentence."""
+    logging.getLogger("gateways").error("fault at %s", request.url.path, exc_info=error)
+    return respond(request, Problem(500, "fault", "Something went wrong here; it was logged."))

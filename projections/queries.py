@@ -1,0 +1,98 @@
+"""What gateways and the command line read. Rows come as dictionaries, times as datetimes, money as minor units."""
+
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+Row = dict[str, Any]
+
+
+async def _rows(connection: AsyncConnection[Any], statement: str, *arguments: Any) -> list[Row]:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(statement.encode(), arguments)
+        return await cursor.fetchall()
+
+
+async def delivery(connection: AsyncConnection[Any], delivery_id: str) -> Row | None:
+    """One delivery."""
+    rows = await _rows(connection, "SELECT * FROM deliveries WHERE delivery_id::text = %s", delivery_id)
+    return rows[0] if rows else None
+
+
+async def driver(connection: AsyncConnection[Any], driver_id: str) -> Row | None:
+    """One driver."""
+    rows = await _rows(connection, "SELECT * FROM drivers WHERE driver_id = %s", driver_id)
+    return rows[0] if rows else None
+
+
+async def audit(connection: AsyncConnection[Any], delivery_id: str) -> list[Row]:
+    """A delivery's events in order."""
+    statement = (
+        "SELECT event, audit_word, version, at, actor_type, actor_id, causation_id, body, encode(hash, 'hex') AS hash"
+        " FROM delivery_audit_logs WHERE delivery_id::text = %s AND topic = 'delivery.events' ORDER BY version"
+    )
+    return await _rows(connection, statement, delivery_id)
+
+
+async def offers(connection: AsyncConnection[Any], driver_id: str, open_only: bool) -> list[Row]:
+    """A driver's offers, newest first; open ones only, if wanted."""
+    which = " AND outcome = 'PENDING' AND expires_at > now()" if open_only else ""
+    statement = "SELECT * FROM driver_offers WHERE driver_id = %s" + which + " ORDER BY sent_at DESC LIMIT 200"
+    return [_offer(row) for row in await _rows(connection, statement, driver_id)]
+
+
+async def held_by(connection: AsyncConnection[Any], driver_id: str) -> list[Row]:
+    """What the driver holds now."""
+    statement = (
+        "SELECT offer_id, delivery_id, store_name, pickup_lat, pickup_lng, dropoff_lat, dropoff_lng, status,"
+        " assigned_at AS at, assigned_how AS how, pickup_eta, delivery_eta FROM deliveries"
+        " WHERE driver_id = %s AND ended_at IS NULL AND assigned_at IS NOT NULL AND status <> 'offered'"
+    )
+    return [_placed(row) for row in await _rows(connection, statement, driver_id)]
+
+
+async def delivery_of(connection: AsyncConnection[Any], offer_id: str) -> str | None:
+    """Which delivery an offer is about."""
+    rows = await _rows(connection, "SELECT delivery_id::text FROM driver_offers WHERE offer_id::text = %s", offer_id)
+    return rows[0]["delivery_id"] if rows else None
+
+
+async def unassigned(connection: AsyncConnection[Any], limit: int) -> list[Row]:
+    """Those that wait or need people, the oldest first."""
+    statement = (
+        "SELECT delivery_id, seller_id, seller_order_id, zone, status, unassigned_reason, escalation_level,"
+        " attempt_count, needs_manual_review, waiting_since,"
+        " extract(epoch FROM now() - waiting_since)::float8 AS waiting_s FROM deliveries"
+        " WHERE ended_at IS NULL AND (waiting_since IS NOT NULL OR needs_manual_review)"
+        " ORDER BY needs_manual_review DESC, waiting_since LIMIT %s"
+    )
+    return await _rows(connection, statement, limit)
+
+
+def story_of(dsn: str, delivery_id: str) -> list[tuple[str, Row]]:
+    """Names and bodies of a delivery's events, in order, for the command line. Raises psycopg.Error."""
+    with psycopg.connect(dsn, connect_timeout=3) as connection:
+        return connection.execute(
+            "SELECT event, body FROM delivery_audit_logs"
+            " WHERE delivery_id::text = %s AND topic = 'delivery.events' ORDER BY version",
+            (delivery_id,),
+        ).fetchall()
+
+
+def _placed(row: Row) -> Row:
+    """Places as the sockets tell them."""
+    rest = {name: value for name, value in row.items() if not name.endswith(("_lat", "_lng"))}
+    return rest | {
+        "pickup": {"lat": row["pickup_lat"], "lng": row["pickup_lng"]},
+        "dropoff": {"lat": row["dropoff_lat"], "lng": row["dropoff_lng"]},
+    }
+
+
+def _offer(row: Row) -> Row:
+    money = {
+        "earning": {"amount_minor": row["earning_minor"], "currency": row["currency"]},
+        "incentive": {"amount_minor": row["incentive_minor"], "currency": row["currency"]},
+    }
+    return _placed(row) | money
