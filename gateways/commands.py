@@ -78,7 +78,7 @@ class Commander:
         name = f"{self._namespace}idempotency:{command_id}"
         try:
             fresh = await self._keys.set(name, digest, nx=True, ex=_DAY_S)
-            known = digest if fresh else (await self._keys.get(name) or b"").decode()
+            known = digest if fresh else str(await self._keys.get(name) or b"", "ascii")
         except redis.RedisError as error:
             logger.warning("index_unreachable", reason=str(error))
             return

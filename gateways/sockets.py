@@ -68,8 +68,8 @@ class Sockets:
                 self._open.pop(driver_id, None)
 
     async def _send(self, socket: WebSocket, driver_id: str, queue: "asyncio.Queue[bytes | None]") -> None:
-        for message in await self._present(driver_id):
-            await socket.send_text(orjson.dumps(message).decode())
+        for present in await self._present(driver_id):
+            await socket.send_text(orjson.dumps(present).decode())
         while True:
             message = await queue.get()
             if message is None:

@@ -58,10 +58,11 @@ class Folding:
 
 def prepare(connection: Connection) -> None:
     """Temporary tables to copy into; once a connection."""
-    for model in (*FOLDED, AUDIT):
+    tables = [model.table for model in FOLDED] + [AUDIT.table]
+    for table in tables:
         connection.execute(
             sql.SQL("CREATE TEMP TABLE {} (LIKE {} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS").format(
-                sql.Identifier(f"new_{model.table}"), sql.Identifier(model.table)
+                sql.Identifier(f"new_{table}"), sql.Identifier(table)
             )
         )
     connection.commit()

@@ -1,13 +1,22 @@
-"""A delivery's events told in words: what happened, who did it, which candidates were seen and why the first was first."""
+"""A delivery's events told in words: what happened, who did it, who was considered and why the first was first."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+
+import msgspec
 
 from dispatch.contract.records import delivery_events as events
 from dispatch.contract.records.delivery_events import DeliveryEvent
 from dispatch.contract.records.shared import Candidate, OfferTerms
 
 _AVAILABILITY_WORDS = {"ON_BREAK": "on a break", "SHIFT_ENDED": "off shift", "OFFLINE": "offline", "PAUSED": "paused"}
+
+_HOW = {
+    "accepted": "who accepted",
+    "auto": "by silence",
+    "manual": "named by an admin",
+    "direct": "with no offer",
+}
 
 
 def tell(history: Iterable[DeliveryEvent]) -> list[tuple[str, str]]:
@@ -29,9 +38,7 @@ def _sentences(event: DeliveryEvent) -> list[str]:
             seconds = (event.expires_at_ms - event.sent_at_ms) / 1000
             return [f"Offered to {event.driver_id} for {seconds:g} s (fence {event.fence})", f"  {_terms(event.terms)}"]
         case events.DriverAssigned():
-            how = {
-                "accepted": "who accepted", "auto": "by silence", "manual": "named by an admin", "direct": "with no offer",
-            }.get(event.how, event.how)  # fmt: skip
+            how = _HOW.get(event.how, event.how)
             return [f"Assigned to {event.driver_id}, {how}, {event.search_ms / 1000:.1f} s after it was ready"]
         case events.DeliveryCreated(order=order):
             money = f"{order.order_value_minor / 100:.2f} {order.currency}"
@@ -145,6 +152,12 @@ def _why_first(candidates: Sequence[Candidate]) -> list[str]:
 
 def _terms(terms: OfferTerms) -> str:
     return (
-        f"{terms.store_name}: {terms.pickup_distance_m / 1000:.1f} km to the store, {terms.total_distance_m / 1000:.1f} km "
-        f"in all, {terms.earning_minor / 100:.2f} {terms.currency}"
+        f"{terms.store_name}: {terms.pickup_distance_m / 1000:.1f} km to the store, "
+        f"{terms.total_distance_m / 1000:.1f} km in all, {terms.earning_minor / 100:.2f} {terms.currency}"
     )
+
+
+def from_rows(rows: Iterable[tuple[str, dict[str, object]]]) -> list[DeliveryEvent]:
+    """The events of audit rows (name, body)."""
+    kinds = {kind.__name__: kind for kind in events.AUDIT_WORDS}
+    return [msgspec.convert(body, kinds[name], strict=False) for name, body in rows]

@@ -17,7 +17,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
     given = Addresses(*(os.environ.get(f"BATON_{name}", "") for name in ("KAFKA", "POSTGRES", "VALKEY")))
     folder: Path = tmp_path_factory.mktemp("servers")
     for parent in (folder, *folder.parents):
-        if parent.owner() == Path.home().owner() and parent != Path("/") and parent != Path("/tmp"):  # noqa: S108
+        if parent.owner() == Path.home().owner() and parent != Path("/") and parent != Path("/tmp"):
             parent.chmod(parent.stat().st_mode | 0o011)
     addresses, started = start_servers(folder, given)
     yield addresses

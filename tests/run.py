@@ -51,7 +51,8 @@ def _coverage() -> list[str]:
         percent = 100 * taken / max(total, 1)
         only = 100 * branches_taken / max(branches, 1)
         print(
-            f"Coverage of {part}: {percent:.1f}% of lines and branches, {only:.1f}% of branches ({promised:.0f}% promised)"
+            f"Coverage of {part}: {percent:.1f}% of lines and branches, "
+            f"{only:.1f}% of branches ({promised:.0f}% promised)"
         )
         if min(percent, only) < promised:
             below.append(part)

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-import time
+import signal
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -182,35 +182,36 @@ class Robot:
             return False
 
 
-async def drive(
-    count: int, gateway_url: str, *, speed: float, seed: int, profile: Profile, prefix: str = "robo"
-) -> Fleet:
-    """Runs so many drivers until cancelled. The Fleet's tally tells what they did."""
-    fleet = Fleet(speed, profile)
+async def drive(count: int, gateway_url: str, fleet: Fleet, seed: int, prefix: str = "robo") -> None:
+    """Runs so many drivers until cancelled; the fleet's tally tells what they did."""
     limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
-    async with httpx.AsyncClient(base_url=gateway_url, timeout=15, limits=limits) as client:
-        robots = []
+    async with (
+        httpx.AsyncClient(base_url=gateway_url, timeout=15, limits=limits) as client,
+        asyncio.TaskGroup() as group,
+    ):
         for number, place in enumerate(driver_places(count, seed), 1):
-            driver_id = f"{prefix}-{number:03}"
-            api = DriverApi(client, gateway_url, driver_id)
-            robots.append(Robot(api, fleet, Character(profile, seed * 100_003 + number), place))
-        async with asyncio.TaskGroup() as group:
-            for robot in robots:
-                group.create_task(robot.run())
-                await asyncio.sleep(0.01)
-    return fleet
+            api = DriverApi(client, gateway_url, f"{prefix}-{number:03}")
+            character = Character(fleet.profile, seed * 100_003 + number)
+            group.create_task(Robot(api, fleet, character, place).run())
+            await asyncio.sleep(0.01)
 
 
 def run(count: int, gateway_url: str, *, speed: float, seed: int, seconds: float | None = None) -> Counter[str]:
-    """Runs the drivers for so long, or until interrupted; gives the tally."""
-    fleets: list[Fleet] = []
+    """Runs the drivers for so long, or until interrupted (SIGINT, SIGTERM); gives the tally."""
+    fleet = Fleet(speed, Profile())
 
     async def main() -> None:
-        started = time.monotonic()
-        task = asyncio.create_task(drive(count, gateway_url, speed=speed, seed=seed, profile=Profile()))
-        while not task.done() and (seconds is None or time.monotonic() - started < seconds):
-            await asyncio.sleep(0.5)
-        task.cancel()
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        driving = asyncio.create_task(drive(count, gateway_url, fleet, seed))
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({driving, stopped}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        driving.cancel()
+        stopped.cancel()
+        for ended in await asyncio.gather(driving, stopped, return_exceptions=True):
+            if isinstance(ended, Exception) and not isinstance(ended, asyncio.CancelledError):
+                raise ended
 
     asyncio.run(main())
-    return fleets[0].tally if fleets else Counter()
+    return fleet.tally

@@ -50,7 +50,8 @@ CREATE INDEX driver_offers_driver ON driver_offers (driver_id, sent_at DESC);
 
 CREATE TABLE drivers (
     driver_id text PRIMARY KEY, version bigint NOT NULL,
-    availability text NOT NULL CHECK (availability IN ('AVAILABLE','BUSY','ON_BREAK','SHIFT_ENDED','OFFLINE','PAUSED')),
+    availability text NOT NULL CHECK (availability IN
+        ('AVAILABLE','BUSY','ON_BREAK','SHIFT_ENDED','OFFLINE','PAUSED')),
     reason text, until timestamptz, vehicle text NOT NULL, capacity int NOT NULL, holds int NOT NULL,
     rating double precision NOT NULL, fence bigint NOT NULL, lat double precision, lng double precision,
     h3_cell bigint, last_assigned_at timestamptz, last_seen_at timestamptz, updated_at timestamptz NOT NULL);

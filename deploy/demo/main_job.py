@@ -1,0 +1,122 @@
+"""`baton demo`: up, drivers, orders, a live view; then the log is checked, and the check decides the exit code."""
+
+import shutil
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Consumer, TopicPartition
+from rich.console import Console
+from rich.live import Live
+
+from deploy.demo.feed import feed
+from deploy.demo.order_file import read
+from deploy.demo.view import Tally
+from deploy.local import Addresses
+from deploy.local.stack import StackOptions, baton, down, plan, running, up
+from dispatch.checker import check_log
+from dispatch.config import Settings
+from dispatch.contract import codec, topics
+
+SAMPLE = Path(__file__).parent / "data" / "freiburg-evening-600.csv"
+_SETTLE_S = 90.0
+_QUIET_S = 3.0
+
+
+def run(settings: Settings, console: Console, *, drivers: int, speed: float, orders: int) -> int:
+    """0 when every rule held and every order was settled, else 1."""
+    folder = (settings.home / "demo").resolve()
+    if running(folder):
+        down(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    given = Addresses(settings.kafka, settings.postgres, settings.valkey)
+    console.print(
+        f"Starting Kafka, Postgres, Valkey and Baton in {folder} (the first time downloads Kafka, about 20 s)"
+    )
+    began = time.monotonic()
+    with console.status("starting") as line:
+        said = up(folder, plan(given, StackOptions(speed=speed), folder), line.update)
+    console.print(
+        f"Up after {time.monotonic() - began:.1f} s; {drivers} drivers sign on, the city lives {speed:g} times as fast"
+    )
+    try:
+        return _evening(said, folder, console, drivers=drivers, speed=speed, orders=orders)
+    finally:
+        with console.status("stopping"):
+            down(folder)
+
+
+def _evening(said: dict[str, Any], folder: Path, console: Console, *, drivers: int, speed: float, orders: int) -> int:
+    kafka = said["addresses"]["kafka"]
+    evening = sorted(read(SAMPLE), key=lambda timed: timed.arrives_s)[:orders]
+    robots = subprocess.Popen(
+        baton("drivers", str(drivers), "--speed", str(speed)),
+        env={"BATON_HOME": str(folder), "PATH": "/usr/bin:/bin"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    stop, sent, failed = threading.Event(), [0], list[str]()
+
+    def send() -> None:
+        try:
+            feed(evening, kafka, speed=speed, stop=stop, told=lambda count: sent.__setitem__(0, count))
+        except Exception as error:
+            failed.append(str(error))
+
+    feeder = threading.Thread(target=send, name="feed")
+    try:
+        time.sleep(2 + drivers / 40)
+        feeder.start()
+        tally = _watch(kafka, console, feeder, sent, len(evening))
+    finally:
+        stop.set()
+        if feeder.ident is not None:
+            feeder.join()
+        robots.terminate()
+        did = (robots.communicate(timeout=30)[0] or "").strip()
+    time.sleep(_QUIET_S)
+    report = check_log(kafka)
+    settled = tally.settled()
+    console.print(f"\nDrivers: {did}")
+    console.print(f"{settled} of {len(evening)} orders ended or are with people; "
+                  f"ready to offer p50 {tally.percentile_ms(0.5)} ms, p99 {tally.percentile_ms(0.99)} ms")  # fmt: skip
+    console.print("Checked from the log alone: " + report.text(), highlight=False)
+    for problem in failed:
+        console.print(f"The feed failed: {problem}")
+    passed = report.ok and settled == len(evening) and not failed
+    console.print("The check passed." if passed else "The check FAILED.", style="bold green" if passed else "bold red")
+    if name := next(iter(tally.status), ""):
+        console.print(f"\nOne delivery of them, as `baton delivery {name}` tells it:")
+        subprocess.run(baton("delivery", name), env={"BATON_HOME": str(folder), "PATH": "/usr/bin:/bin"}, check=False)
+    return 0 if passed else 1
+
+
+def _watch(kafka: str, console: Console, feeder: threading.Thread, sent: list[int], wanted: int) -> Tally:
+    """The live view, until everything is settled, or for a while after the last order."""
+    tally, began = Tally(), time.monotonic()
+    consumer = Consumer({"bootstrap.servers": kafka, "group.id": "demo-view", "isolation.level": "read_committed",
+                         "enable.auto.commit": False, "fetch.wait.max.ms": 100})  # fmt: skip
+    numbers = (
+        consumer.list_topics(topics.DELIVERY_EVENTS.name, timeout=10).topics[topics.DELIVERY_EVENTS.name].partitions
+    )
+    consumer.assign([TopicPartition(topics.DELIVERY_EVENTS.name, number, 0) for number in numbers])
+    until, shown = float("inf"), 0.0
+    try:
+        with Live(console=console, refresh_per_second=4, transient=False) as live:
+            while time.monotonic() < until and tally.settled() < wanted:
+                for message in consumer.consume(500, 0.2):
+                    if message.error() is None:
+                        tally.take(codec.decode(message.value()))
+                if not feeder.is_alive() and until == float("inf"):
+                    until = time.monotonic() + _SETTLE_S
+                if console.is_terminal or time.monotonic() - shown > 30:
+                    shown = time.monotonic()
+                    live.update(tally.render(time.monotonic() - began, sent[0], wanted), refresh=console.is_terminal)
+                    if not console.is_terminal:
+                        console.print(f"{sent[0]} of {wanted} orders sent, {tally.settled()} settled")
+            live.update(tally.render(time.monotonic() - began, sent[0], wanted), refresh=True)
+    finally:
+        consumer.close()
+    return tally

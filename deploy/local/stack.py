@@ -1,0 +1,137 @@
+"""`baton up`, `down`, `status`: starts the supervisor of a folder, waits for it, stops it."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deploy.local.errors import StartFailed
+from deploy.local.servers import Addresses, free_port, process_is
+from deploy.local.supervisor import Plan, ProcessSpec
+
+_START_S = 180.0
+_STOP_S = 60.0
+Status = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StackOptions:
+    """How the stack is to be."""
+
+    workers: int = 1
+    speed: float = 1.0
+    gateway_port: int = 0
+
+
+def baton(*arguments: str) -> list[str]:
+    """The command line of our own command in this environment."""
+    return [sys.executable, "-m", "dispatch.cli", *arguments]
+
+
+def plan(given: Addresses, options: StackOptions, folder: Path) -> Plan:
+    """Topics, policy and tables first; then workers, streams, projector and gateway."""
+    gateway_port = options.gateway_port or free_port()
+    environment = {"BATON_HOME": str(folder), "BATON_GATEWAY_PORT": str(gateway_port)}
+    processes = []
+    for name, more in (
+        *((f"worker-{slot}", ["run", "worker", "--slot", str(slot)]) for slot in range(options.workers)),
+        ("streams", ["run", "streams"]),
+        ("projector", ["run", "projector"]),
+    ):
+        port = free_port()
+        processes.append(ProcessSpec(name, baton(*more, "--health-port", str(port)), f"http://127.0.0.1:{port}/ready"))
+    processes.append(ProcessSpec("gateway", baton("run", "gateway"), f"http://127.0.0.1:{gateway_port}/ready"))
+    return Plan(given, environment, [baton("setup", "--speed", str(options.speed))], processes)
+
+
+def up(folder: Path, made: Plan, told: Callable[[str], None]) -> Status:
+    """Starts the folder's stack and waits until every part is up. Raises StartFailed, with nothing left running."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if running(folder):
+        raise StartFailed(f"a stack is running in {folder}; `baton down` stops it, BATON_HOME names another folder")
+    (folder / "logs").mkdir(exist_ok=True)
+    (folder / "status.json").unlink(missing_ok=True)
+    plan_file = folder / "plan.json"
+    plan_file.write_text(made.dump())
+    with (folder / "logs" / "supervisor.log").open("ab") as out:
+        supervisor = subprocess.Popen(
+            [sys.executable, "-m", "deploy.local.supervisor", str(folder), str(plan_file)],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+    return _await_up(folder, supervisor, told)
+
+
+def down(folder: Path) -> bool:
+    """Stops the folder's stack; False when none runs. Raises StartFailed when it does not end."""
+    said = running(folder)
+    if not said:
+        return False
+    os.kill(said["pid"], signal.SIGTERM)
+    until = time.monotonic() + _STOP_S
+    while process_is(said["pid"], said["started"]):
+        if time.monotonic() > until:
+            raise StartFailed(f"the supervisor (pid {said['pid']}) did not end within {_STOP_S:g} s")
+        _reap(said["pid"])
+        time.sleep(0.1)
+    return True
+
+
+def status(folder: Path) -> Status:
+    """What the supervisor last said; empty: nothing was ever started here."""
+    place = folder / "status.json"
+    said: Status = json.loads(place.read_text()) if place.exists() else {}
+    return said
+
+
+def running(folder: Path) -> Status:
+    """The status, if its supervisor is alive; else empty."""
+    said = status(folder)
+    return said if said and process_is(said["pid"], said["started"]) else {}
+
+
+def addresses(folder: Path) -> Addresses:
+    """Where the running stack's servers are. Raises StartFailed when none runs."""
+    said = running(folder)
+    if not said:
+        raise StartFailed(f"no stack runs in {folder}; `baton up` starts one, or give BATON_KAFKA and its kin")
+    return Addresses(**said["addresses"])
+
+
+def _await_up(folder: Path, supervisor: "subprocess.Popen[bytes]", told: Callable[[str], None]) -> Status:
+    until, last = time.monotonic() + _START_S, ""
+    while time.monotonic() < until:
+        said = status(folder)
+        waits = [part["name"] for part in said.get("parts", []) if part["state"] != "up"]
+        text = said.get("phase", "starting")
+        if text == "running":
+            if not waits:
+                return said
+            text = f"waiting for {', '.join(waits)}"
+        if text != last:
+            told(text)
+            last = text
+        if supervisor.poll() is not None:
+            problem = status(folder).get("problem") or f"the supervisor ended; see {folder / 'logs'}"
+            raise StartFailed(problem)
+        time.sleep(0.1)
+    states = {part["name"]: part["state"] for part in status(folder).get("parts", []) if part["state"] != "up"}
+    supervisor.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        supervisor.wait(_STOP_S)
+    raise StartFailed(f"not up within {_START_S:g} s: {states}; see {folder / 'logs'}")
+
+
+def _reap(pid: int) -> None:
+    """Collects the supervisor when it is our own child, which would else stay as a zombie."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
