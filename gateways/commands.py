@@ -78,11 +78,11 @@ class Commander:
         name = f"{self._namespace}idempotency:{command_id}"
         try:
             fresh = await self._keys.set(name, digest, nx=True, ex=_DAY_S)
-            known = digest if fresh else str(await self._keys.get(name) or b"", "ascii")
+            known = digest if fresh else await self._keys.get(name)
         except redis.RedisError as error:
             logger.warning("index_unreachable", reason=str(error))
             return
-        if known != digest:
+        if known not in (digest, digest.encode(), None):
             raise Problem(422, "idempotency_key_reused", "This Idempotency-Key came with another payload before.")
 
 

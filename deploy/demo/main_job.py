@@ -1,5 +1,6 @@
 """`baton demo`: up, drivers, orders, a live view; then the log is checked, and the check decides the exit code."""
 
+import os
 import shutil
 import subprocess
 import threading
@@ -11,7 +12,7 @@ from confluent_kafka import Consumer, TopicPartition
 from rich.console import Console
 from rich.live import Live
 
-from deploy.demo.feed import feed
+from deploy.demo.feed import NotSent, feed
 from deploy.demo.order_file import read
 from deploy.demo.view import Tally
 from deploy.local import Addresses
@@ -53,7 +54,7 @@ def _evening(said: dict[str, Any], folder: Path, console: Console, *, drivers: i
     evening = sorted(read(SAMPLE), key=lambda timed: timed.arrives_s)[:orders]
     robots = subprocess.Popen(
         baton("drivers", str(drivers), "--speed", str(speed)),
-        env={"BATON_HOME": str(folder), "PATH": "/usr/bin:/bin"},
+        env=os.environ | {"BATON_HOME": str(folder)},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -62,7 +63,7 @@ def _evening(said: dict[str, Any], folder: Path, console: Console, *, drivers: i
     def send() -> None:
         try:
             feed(evening, kafka, speed=speed, stop=stop, told=lambda count: sent.__setitem__(0, count))
-        except Exception as error:
+        except NotSent as error:
             failed.append(str(error))
 
     feeder = threading.Thread(target=send, name="feed")
@@ -89,7 +90,7 @@ def _evening(said: dict[str, Any], folder: Path, console: Console, *, drivers: i
     console.print("The check passed." if passed else "The check FAILED.", style="bold green" if passed else "bold red")
     if name := next(iter(tally.status), ""):
         console.print(f"\nOne delivery of them, as `baton delivery {name}` tells it:")
-        subprocess.run(baton("delivery", name), env={"BATON_HOME": str(folder), "PATH": "/usr/bin:/bin"}, check=False)
+        subprocess.run(baton("delivery", name), env=os.environ | {"BATON_HOME": str(folder)}, check=False)
     return 0 if passed else 1
 
 

@@ -141,6 +141,10 @@ class Flags(_Part, frozen=True):
     escalation: Flag = Flag()
 
 
+_MINUTES = ("rating_min_per_star", "fairness_max_min", "load_min_per_order")
+"""Durations that do not end in `_s`. Minutes per hour stay: both live faster."""
+
+
 def scaled(policy: Policy, speed: float) -> Policy:
     """The policy of a city that lives `speed` times as fast: durations divided, paces multiplied."""
     return _scaled(policy, speed)
@@ -152,7 +156,7 @@ def _scaled(part: _S, speed: float) -> _S:
         value = getattr(part, name)
         if isinstance(value, msgspec.Struct):
             changes[name] = _scaled(value, speed)
-        elif name.endswith("_s"):
+        elif name.endswith("_s") or name in _MINUTES:
             changes[name] = value / speed
         elif name.endswith("_kmh"):
             changes[name] = value * speed

@@ -95,8 +95,13 @@ class PartitionStore:
         ]
         heapq.heapify(self._timers)
 
-    def next_due_ms(self) -> int | None:
-        """The earliest deadline, which may have been overtaken."""
+    def next_due_ms(self, now_ms: int) -> int | None:
+        """The earliest deadline. Of those that have come, the overtaken are dropped here."""
+        while self._timers and self._timers[0].at_ms <= now_ms:
+            timer = self._timers[0]
+            if self._in_force(timer.aggregate_id, Deadline(timer.kind, timer.at_ms, timer.ref)):
+                break
+            heapq.heappop(self._timers)
         return self._timers[0].at_ms if self._timers else None
 
     def take_due(self, until_ms: int, limit: int) -> list[tuple[str, Deadline]]:

@@ -68,6 +68,7 @@ class Worker:
         self._journal = Journal(settings.journal)
         self._producer: TransactionalProducer
         self._consumer: Consumer
+        self._asker: Consumer
 
     def parts(self) -> dict[str, str]:
         """For /ready."""
@@ -78,6 +79,7 @@ class Worker:
         failures = 0
         self._reopen_until_open(stop)
         self._consumer = Consumer(self._settings.consumer())
+        self._asker = Consumer(self._settings.reader())
         self._consumer.subscribe(
             self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -99,6 +101,7 @@ class Worker:
                     self._stores.clear()
         finally:
             self._consumer.close()
+            self._asker.close()
             self._journal.close()
 
     def _reopen_until_open(self, stop: threading.Event) -> None:
@@ -208,7 +211,7 @@ class Worker:
         wait_s = _IDLE_S
         now_ms = self._clock_ms()
         for place, store in self._stores.items():
-            if place in self._owned and (due_ms := store.next_due_ms()) is not None:
+            if place in self._owned and (due_ms := store.next_due_ms(now_ms)) is not None:
                 wait_s = min(wait_s, max(0.001, (due_ms - now_ms) / 1000))
         limit = 1 if self._journal.suspicious else self._settings.batch_limit
         first = self._consumer.poll(wait_s)
@@ -242,7 +245,7 @@ class Worker:
         now_ms, found = self._clock_ms(), []
         room = max(1, self._settings.batch_limit - len(records))
         for place, store in self._stores.items():
-            due_ms = store.next_due_ms()
+            due_ms = store.next_due_ms(now_ms)
             if due_ms is None or due_ms > now_ms or place not in self._owned:
                 continue
             until_ms = now_ms if self._caught_up(place) else min(now_ms, self._stamp.get(place, 0) - 1)
@@ -255,12 +258,15 @@ class Worker:
         return found
 
     def _caught_up(self, place: Place) -> bool:
-        """Whether nothing lies behind what was consumed: asked of the broker now, after the timer's moment."""
+        """Whether nothing lies behind what was consumed: asked of the broker now, after the timer's moment.
+
+        On a connection of its own: on the consumer's, the question would wait behind the fetch that waits for records.
+        """
         end = self._end.get(place)
         if end is None:
             return False
         try:
-            _, high = self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=1)
+            _, high = self._asker.get_watermark_offsets(TopicPartition(*place), timeout=1)
         except KafkaException as error:
             logger.warning("kafka_error", reason=str(error))
             return False

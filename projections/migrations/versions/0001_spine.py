@@ -64,7 +64,7 @@ CREATE TABLE delivery_audit_logs (
     at timestamptz NOT NULL, actor_type text NOT NULL, actor_id text NOT NULL, causation_id uuid NOT NULL,
     correlation_id text NOT NULL, schema_id int NOT NULL, body jsonb NOT NULL,
     prev_hash bytea NOT NULL, hash bytea NOT NULL, PRIMARY KEY (topic, partition, record_offset));
-COMMENT ON TABLE delivery_audit_logs IS 'Every event, append only; hash = sha256(prev_hash || record value), a partition';
+COMMENT ON TABLE delivery_audit_logs IS 'Every event, append only; hash = sha256(prev_hash || value), by partition';
 CREATE INDEX audit_delivery ON delivery_audit_logs (delivery_id, version);
 CREATE INDEX audit_driver ON delivery_audit_logs (driver_id, at);
 CREATE INDEX audit_actor ON delivery_audit_logs (actor_type, actor_id, at);
