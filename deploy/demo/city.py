@@ -37,7 +37,7 @@ def orders(count: int, seed: int = 1, hours: float = 3) -> Iterator[dict[str, st
     for number, arrives_s in enumerate(arrivals, 1):
         store = chance.randrange(len(_STORES))
         name, lat, lng = _STORES[store]
-        drop_lat, drop_lng = _near(chance, lat, lng, 350 + min(chance.expovariate(1 / 1500), 4200))
+        drop_lat, drop_lng = _near(chance, lat, lng, 350 + min(chance.expovariate(1 / 1000), 4200))
         value = 1200 + int(chance.lognormvariate(7, 0.5))
         yield {
             "arrives_s": f"{arrives_s:.1f}",

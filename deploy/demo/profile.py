@@ -19,7 +19,7 @@ class Profile:
     takes_break: float = 0.04
     loses_network: float = 0.02
     answers_after_s: tuple[float, float] = (2, 20)
-    handling_s: tuple[float, float] = (30, 180)
+    handling_s: tuple[float, float] = (20, 90)
     network_gone_s: tuple[float, float] = (60, 900)
     break_s: tuple[float, float] = (300, 900)
 

@@ -114,4 +114,4 @@ def too_late(state: Delivery, offer_id: str) -> Refusal:
         case Closed():
             return refusals.late("already_ended")
     known, code = state.ended_offer
-    return refusals.late(code) if known == offer_id else refusals.NOT_YOURS
+    return refusals.late(code) if code and known == offer_id else refusals.NOT_YOURS
