@@ -23,6 +23,8 @@ class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class OrderPolicy(_Part, frozen=True):
     stale_after_s: Seconds = 172_800
     """An order placed longer ago than this is refused."""
+    ahead_s: Seconds = 300
+    """An order placed further in the future than this is refused."""
     remember_s: Seconds = 172_800
     """How long a closed delivery leaves its marker."""
 

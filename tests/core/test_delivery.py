@@ -113,6 +113,8 @@ def test_an_order_placed_too_long_ago_is_stale() -> None:
     world = city("ana")
     order = an_order(placed_at_ms=START_MS - 172_801_000)
     assert code(world.ask(dc.MarkReady, "d", order=order)) == "stale_order"
+    order = an_order(placed_at_ms=START_MS + 301_000)
+    assert code(world.ask(dc.MarkReady, "d", order=order)) == "placed_in_future"
 
 
 def test_preparation_changes_until_the_goods_are_picked_up() -> None:

@@ -79,6 +79,8 @@ def cancel(draft: Draft, command: commands.CancelDelivery) -> Refusal | None:
 def _create(draft: Draft, order: Order) -> Refusal | None:
     policy = draft.facts.policy.order
     age_s = (draft.facts.now_ms - order.placed_at_ms) / 1000
+    if age_s < -policy.ahead_s:
+        return refusals.not_yet(-age_s, policy.ahead_s)
     if age_s > policy.stale_after_s:
         return refusals.stale(age_s / 3600, policy.stale_after_s / 3600)
     draft.add(

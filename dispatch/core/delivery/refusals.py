@@ -23,6 +23,11 @@ def stale(age_h: float, limit_h: float) -> Refusal:
     return Refusal("stale_order", f"The order was placed {age_h:.1f} h ago; at most {limit_h:.1f} h are accepted.")
 
 
+def not_yet(ahead_s: float, limit_s: float) -> Refusal:
+    """The order says that it was placed in the future."""
+    return Refusal("placed_in_future", f"The order was placed {ahead_s:.0f} s from now; at most {limit_s:.0f} s.")
+
+
 def late(code: str) -> Refusal:
     """An answer to an offer that is over."""
     return Refusal(code, _LATE[code])
