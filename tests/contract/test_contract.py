@@ -1,0 +1,154 @@
+"""Records to bytes and back, what is refused, and ids that follow from what they name."""
+
+import contextlib
+import string
+import uuid
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from dispatch.contract import codec, identity, limits, topics
+from dispatch.contract.errors import ContractError, OutOfLimits, Undecodable, UnknownSchema
+from dispatch.contract.personal import split
+from dispatch.contract.records.inbound import InboundOrderReady
+
+KINDS = list(codec.RECORD_TYPES.values())
+GOOD = InboundOrderReady(
+    message_id="m", seller_id="s", seller_order_id="o", store_name="S", pickup_lat=1.0, pickup_lng=2.0,
+    dropoff_lat=48.01234, dropoff_lng=7.98765, order_value_minor=1, delivery_fee_minor=1, currency="EUR",
+    placed_at_ms=1, customer_name="Clara", customer_phone="123",
+)  # fmt: skip
+
+
+def values(kind: Any) -> st.SearchStrategy[Any]:
+    """Any value of a field's type."""
+    if kind is str:
+        return st.text(string.printable, max_size=20)
+    if kind is int:
+        return st.integers(-(2**31), 2**31 - 1)
+    if kind is float:
+        return st.floats(allow_nan=False)
+    if kind is bool:
+        return st.booleans()
+    if kind is bytes:
+        return st.binary(max_size=20)
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return records(kind)
+    arguments = get_args(kind)
+    if type(None) in arguments:
+        return st.none() | values(next(argument for argument in arguments if argument is not type(None)))
+    origin = getattr(kind, "__origin__", None)
+    if origin is tuple:
+        return st.lists(values(arguments[0]), max_size=3).map(tuple)
+    if origin is dict:
+        return st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3)
+    return st.sampled_from(arguments)
+
+
+def records(kind: type[msgspec.Struct]) -> st.SearchStrategy[Any]:
+    hints = get_type_hints(kind)
+    return st.fixed_dictionaries({name: values(hints[name]) for name in kind.__struct_fields__}).map(
+        lambda fields: kind(**fields)
+    )
+
+
+@settings(max_examples=6, deadline=None)
+@given(data=st.data())
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_every_record_comes_back_as_it_was(kind: Any, data: st.DataObject) -> None:
+    record = data.draw(records(kind))
+    assert codec.decode(codec.encode(record)) == record
+
+
+@settings(max_examples=300, deadline=None)
+@given(junk=st.binary(max_size=60), id_=st.integers(0, 120))
+def test_no_bytes_raise_anything_but_a_contract_error(junk: bytes, id_: int) -> None:
+    for data in (junk, b"\x00" + id_.to_bytes(4, "big") + junk):
+        with contextlib.suppress(ContractError):
+            assert isinstance(codec.decode_checked(data), msgspec.Struct)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "place"),
+    [
+        (None, Undecodable, "byte 0"),
+        (b"", Undecodable, "byte 0"),
+        (b"\x01\x00\x00\x00\x01x", Undecodable, "byte 0"),
+        (b"\x00\x00\x00\xff\xffx", UnknownSchema, "bytes 1-4"),
+        (codec.encode(GOOD)[:-3], Undecodable, "byte"),
+        (codec.encode(GOOD) + b"xx", Undecodable, "byte"),
+    ],
+)
+def test_bytes_that_are_no_record_are_told_with_their_place(data: bytes | None, kind: type, place: str) -> None:
+    with pytest.raises(kind) as told:
+        codec.decode(data)
+    assert place in told.value.place  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("pickup_lat", float("nan"), "is not a number"),
+        ("pickup_lat", float("inf"), "is inf"),
+        ("pickup_lng", -180.1, "is -180.1"),
+        ("order_value_minor", -1, "is -1"),
+        ("currency", "eur", "the form"),
+        ("store_name", "x" * 1_000_000, "has 1000000 characters"),
+        ("store_name", "a\x00b", "NUL"),
+        ("placed_at_ms", 9_999_999_999_999, "is 9999999999999"),
+        ("vehicle", "UNKNOWN", "not a value"),
+        ("seller_id", "a b", "the form"),
+        ("seller_id", "", "the form"),
+        ("prep_s", -1, "is -1"),
+    ],
+)
+def test_a_value_out_of_limits_is_told_with_its_field(field: str, value: Any, said: str) -> None:
+    with pytest.raises(OutOfLimits) as told:
+        limits.check(replace(GOOD, **{field: value}))
+    assert told.value.place == field
+    assert said in told.value.reason
+    assert len(str(told.value)) < 300
+
+
+def test_limits_reach_into_nested_records() -> None:
+    from dispatch.contract.records.delivery_commands import PlaceOrder
+
+    _, order, _ = split(GOOD)
+    command = PlaceOrder(
+        command_id=identity.derived("x"), delivery_id=identity.derived("y"), at_ms=1, actor_type="order_service",
+        actor_id="s", correlation_id="c", order=replace(order, pickup_lat=91.0),
+    )  # fmt: skip
+    with pytest.raises(OutOfLimits) as told:
+        limits.check(command)
+    assert told.value.place == "order.pickup_lat"
+
+
+def test_ids_are_version_5_and_follow_from_their_parts() -> None:
+    assert identity.derived("a", "b") == str(uuid.uuid5(identity.NAMESPACE, "a\x1fb"))
+    assert uuid.UUID(identity.event_id("x", 1)).version == 5
+    assert len({identity.delivery_id("a", "bc"), identity.delivery_id("ab", "c"), identity.event_id("a", 1)}) == 3
+
+
+def test_an_order_is_parted_from_its_contact_and_tells_another_contact_apart() -> None:
+    name, order, contact = split(GOOD)
+    assert (order.dropoff_lat, order.dropoff_lng) == (48.012, 7.988)
+    assert (contact.subject_id, contact.lat, contact.name) == (name, 48.01234, "Clara")
+    assert "Clara" not in repr(order)
+    assert split(replace(GOOD, customer_phone="456"))[1].contact_digest != order.contact_digest
+    assert split(replace(GOOD, message_id="other"))[1] == order
+
+
+def test_topics_keyed_alike_have_the_same_partitions_and_compacted_ones_keep_the_last() -> None:
+    keyed = {
+        topics.partitions_of(topic, keyed=8, replies=16) for topic in topics.CATALOGUE if topic.partitions == "keyed"
+    }
+    assert keyed == {8}
+    assert topics.partitions_of(topics.REPLIES, keyed=8, replies=16) == 16
+    assert topics.partitions_of(topics.POLICIES, keyed=8, replies=16) == 1
+    assert topics.DELIVERY_STATE.settings()["cleanup.policy"] == "compact"
+    assert topics.DELIVERY_EVENTS.settings()["retention.ms"] == "-1"
+    assert len({topic.name for topic in topics.CATALOGUE}) == len(topics.CATALOGUE)
