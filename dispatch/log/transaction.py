@@ -56,7 +56,10 @@ class TransactionalProducer:
 
     def flush(self) -> None:
         """Waits for the brokers. Without it every small transaction waits in send_offsets for the linger and more."""
-        left = self._producer.flush(_FLUSH_S)
+        try:
+            left = self._producer.flush(_FLUSH_S)
+        except SystemError as error:  # a delivery report that the client could not hand over, seen when fenced
+            raise Aborted(f"flush: {error}") from error
         if self._failed is not None:
             raise Aborted(f"not delivered: {self._failed.str()}")
         if left:

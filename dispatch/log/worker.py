@@ -122,6 +122,7 @@ class Worker:
         records = self._poll()
         if self._assigned is not None:
             self._take_over()
+            return True  # every partition was sought back to what is committed: what was polled comes again
         records = [record for record in records if (record.topic, record.partition) in self._owned]
         due = self._due(records)
         if not records and not due:

@@ -141,7 +141,7 @@ def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
 def test_an_order_is_offered_on_the_socket_accepted_over_http_and_delivered(system: System) -> None:
     system.sign_on("ana")
     with system.socket("ana") as socket:
-        time.sleep(0.5)
+        time.sleep(1.5)
         order = an_order()
         answer = system.post("/events/seller-order-ready", order)
         assert answer.status_code == 200, answer.text

@@ -128,7 +128,7 @@ class Workers:
 
     def host(self, slot: int = 0) -> HostSettings:
         settings = self._dispatch.settings
-        journal = settings.home / f"journal-{slot}.json"
+        journal = settings.home / "journal" / f"{settings.namespace}worker-{slot}.json"
         return HostSettings(settings.kafka, f"{settings.namespace}dispatch", slot, journal=journal)
 
     def thread(self, slot: int = 0, **more: Any) -> Worker:
@@ -187,7 +187,7 @@ def workers(dispatch: Dispatch) -> Iterator[Workers]:
 @pytest.fixture
 def fast(dispatch: Dispatch, workers: Workers) -> Policy:
     """A city that lives sixty times as fast, for threads and processes alike."""
-    policy = scaled(Policy(version=7), 60)
+    policy = scaled(Policy(version=7), 200)
     workers.rules.policy = policy
     setup.publish_policy(dispatch.settings, policy)
     return policy

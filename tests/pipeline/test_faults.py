@@ -12,7 +12,7 @@ from dispatch.contract import topics
 from dispatch.contract.records import delivery_commands as dc
 from dispatch.contract.records import delivery_events as de
 from dispatch.contract.records import driver_events as dr
-from dispatch.contract.records.system import DeadLetter, Decision
+from dispatch.contract.records.system import DeadLetter, Decision, Reply
 from dispatch.log.errors import Aborted, OutcomeUnknown
 from dispatch.log.transaction import TransactionalProducer
 
@@ -156,7 +156,7 @@ def test_a_record_that_kills_the_process_is_set_aside_after_three_deaths(dispatc
         assert process.wait(30) == -signal.SIGKILL
     workers.thread()
     dispatch.wait(topics.DELIVERY_EVENTS, seen(de.DeliveryCreated))
-    letters = [letter for letter in dispatch.read(topics.DEAD_LETTERS) if isinstance(letter, DeadLetter)]
+    letters = dispatch.wait(topics.DEAD_LETTERS, seen(DeadLetter), 15)
     assert len(letters) == 1
     assert "died at this record" in letters[0].reason
     assert letters[0].offset == 0
@@ -177,7 +177,11 @@ def test_restored_states_remember_commands_and_timers(dispatch: Any, workers: An
     workers.thread()
     dispatch.delivery(dc.EscalateDelivery, name, "admin", command_id=command, reply_to=0)
     dispatch.flush()
-    dispatch.wait(topics.REPLIES, lambda replies: [reply.outcome for reply in replies] == ["accepted"])
+    dispatch.wait(topics.REPLIES, seen(Reply))
+    dispatch.delivery(dc.EscalateDelivery, name, "admin", command_id=command, reply_to=1)
+    dispatch.flush()
+    replies = dispatch.wait(topics.REPLIES, seen(Reply, 2))
+    assert [reply.outcome for reply in replies] == ["accepted"] * 2
     decisions = [record for record in dispatch.read(topics.DECISIONS) if isinstance(record, Decision)]
     assert sum(decision.command_id == command for decision in decisions) == 1
     searches = len([event for event in dispatch.read(topics.DELIVERY_EVENTS) if isinstance(event, de.NoDriverFound)])
