@@ -147,14 +147,14 @@ def test_two_workers_share_the_partitions_and_one_takes_over_when_the_other_dies
 
 
 def test_a_record_that_kills_the_process_is_set_aside_after_three_deaths(dispatch: Any, workers: Any) -> None:
-    poison = str(uuid.uuid4())
-    dispatch.delivery(dc.SearchAgain, poison, "system", command_id=poison)
-    dispatch.order(1)
+    dispatch.delivery(dc.SearchAgain, str(uuid.uuid4()), "system")
     dispatch.flush()
     for _ in range(4):
         process = workers.process(crash_at="begun:1")
         assert process.wait(30) == -signal.SIGKILL
     workers.thread()
+    dispatch.order(1)
+    dispatch.flush()
     dispatch.wait(topics.DELIVERY_EVENTS, seen(de.DeliveryCreated))
     letters = dispatch.wait(topics.DEAD_LETTERS, seen(DeadLetter), 15)
     assert len(letters) == 1

@@ -1,0 +1,126 @@
+"""Every event is handled or named as ignored by every read model; the tables come and go; a story is told in words."""
+
+from typing import Any, get_args
+
+import psycopg
+import pytest
+
+from dispatch.contract import identity
+from dispatch.contract.records import delivery_events as de
+from dispatch.contract.records import driver_events as dr
+from dispatch.contract.records.shared import Candidate, OfferTerms, Order
+from projections.migrate import down, up
+from projections.models import FOLDED, Folded
+from projections.models.audit import WORDS, chained
+from projections.story import tell
+
+AT_MS = 1_790_000_000_000
+TABLES = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"
+UUID = identity.derived("x")
+ORDER = Order(
+    seller_id="s1", seller_order_id="o1", store_name="Anker", pickup_lat=1, pickup_lng=1, dropoff_lat=1, dropoff_lng=1,
+    order_value_minor=2181, delivery_fee_minor=1, currency="EUR", placed_at_ms=AT_MS,
+)  # fmt: skip
+TERMS = OfferTerms(
+    store_name="Anker", pickup_lat=1, pickup_lng=1, dropoff_lat=1, dropoff_lng=1, pickup_eta_ms=AT_MS,
+    delivery_eta_ms=AT_MS, pickup_distance_m=1330, total_distance_m=4000, earning_minor=489, incentive_minor=0,
+    currency="EUR",
+)  # fmt: skip
+
+
+def a_candidate(name: str, travel: float, rating: float = 0, **changes: Any) -> Candidate:
+    fields: dict[str, Any] = {
+        "driver_id": name, "distance_m": 1000, "travel_s": 60, "orders": 0, "capacity": 1, "rating": 4.5,
+        "vehicle": "car", "availability": "AVAILABLE", "score": travel + rating, "travel_min": travel,
+        "rating_min": rating, "fairness_min": 0.0, "load_min": 0.0, "source": "valkey",
+    }  # fmt: skip
+    return Candidate(**{**fields, **changes})
+
+
+def an_event(kind: type[Any], **fields: Any) -> Any:
+    """An event of this kind; what is not given is something that fits."""
+    import typing
+
+    hints = typing.get_type_hints(kind)
+    known: dict[str, Any] = {
+        "order": ORDER, "terms": TERMS, "candidates": (), "at_ms": AT_MS, "version": 1, "delivery_id": UUID,
+        "offer_id": UUID, "driver_id": "ana", "event_id": UUID, "causation_id": UUID,
+    }  # fmt: skip
+    made: dict[str, Any] = {}
+    for name, hint in hints.items():
+        arguments = get_args(hint)
+        if name in fields:
+            made[name] = fields[name]
+        elif name in known:
+            made[name] = known[name]
+        elif hint in (int, float):
+            made[name] = AT_MS if name.endswith("_at_ms") or name == "until_ms" else 1
+        elif hint is bool:
+            made[name] = False
+        elif hint is str:
+            made[name] = "word"
+        elif type(None) in arguments:
+            made[name] = None
+        else:
+            made[name] = arguments[1]
+    return kind(**made)
+
+
+@pytest.mark.parametrize("model", FOLDED, ids=lambda model: model.table)
+def test_every_event_is_handled_or_named_as_ignored(model: Folded) -> None:
+    family = de.DeliveryEvent if model.table != "drivers" else dr.DriverEvent
+    for kind in get_args(family):
+        assert (kind in model.handles) != (kind in model.ignores), kind.__name__
+
+
+@pytest.mark.parametrize("model", FOLDED, ids=lambda model: model.table)
+def test_every_fold_keeps_to_the_table_s_columns(model: Folded) -> None:
+    for kind, fold in model.handles.items():
+        row = dict.fromkeys(model.columns) | {"holds": 1, "last_seen_at": None} | model.defaults
+        if kind.__name__ == "DriverLocation":
+            continue
+        fold(row, an_event(kind))
+        assert set(row) <= set(model.columns) | {"holds", "last_seen_at"}, kind.__name__
+
+
+def test_every_event_has_its_word_for_the_audit() -> None:
+    kinds = (*get_args(de.DeliveryEvent), *get_args(dr.DriverEvent))
+    assert set(WORDS) == set(kinds)
+    assert chained(b"", b"a") != chained(b"x", b"a")
+
+
+@pytest.mark.servers
+def test_the_tables_come_go_and_come_again(database: str) -> None:
+    for step in (up, up, down, up):
+        step(database)
+    with psycopg.connect(database) as connection:
+        tables = connection.execute(TABLES).fetchone()
+    assert tables == (6,)
+
+
+def test_every_event_can_be_told_in_words() -> None:
+    for kind in get_args(de.DeliveryEvent):
+        ((moment, sentence), *_) = tell([an_event(kind)])
+        assert moment
+        assert len(sentence) > 5, kind.__name__
+
+
+def test_the_story_says_why_the_first_was_first() -> None:
+    found = an_event(
+        de.DriverCandidatesFound, radius_m=5000, source="valkey", redis_ok=True,
+        candidates=(
+            a_candidate("ana", 3.0, -0.5),
+            a_candidate("ben", 5.0, -0.6),
+            a_candidate("cleo", 1.0, excluded="former_driver"),
+        ),
+    )  # fmt: skip
+    lines = [line for _, line in tell([found])]
+    assert "within 5 km" in lines[0]
+    assert any("cleo" in line and "not asked: former driver" in line for line in lines)
+    assert "ana before ben by 1.9 min, most of it the shorter way to the store (+2.0)" in lines[-1]
+    alone = an_event(de.DriverCandidatesFound, candidates=(a_candidate("ana", 3.0),), source="valkey")
+    assert "the only one" in tell([alone])[-1][1]
+    same = an_event(
+        de.DriverCandidatesFound, candidates=(a_candidate("ana", 3.0), a_candidate("ben", 3.0)), source="none"
+    )
+    assert "the name decides" in tell([same])[-1][1]
