@@ -1,6 +1,6 @@
 """The producer's side of a transaction: what is tried again, what aborts, what is unknown, what is the end."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
@@ -11,6 +11,7 @@ from dispatch.log.errors import Aborted, Fenced, OutcomeUnknown
 
 _FLUSH_S = 10.0
 _COMMIT_S = 10.0
+_OFFSETS_S = 5.0
 _RETRIES = 5
 
 
@@ -66,10 +67,18 @@ class TransactionalProducer:
             raise Aborted(f"{left} messages not delivered within {_FLUSH_S:g} s")
 
     def send_offsets(self, offsets: list[TopicPartition], group_metadata: Any) -> None:
-        """Puts the consumed offsets into the transaction; the group's metadata fences a zombie."""
-        self._insist(
-            "send_offsets", lambda: self._producer.send_offsets_to_transaction(offsets, group_metadata, _COMMIT_S)
-        )
+        """Puts the consumed offsets into the transaction; the group's metadata fences a zombie.
+
+        Unanswered (a coordinator that was killed and came back can leave the client waiting for good), the producer is
+        worth nothing any more: OutcomeUnknown.
+        """
+        try:
+            self._producer.send_offsets_to_transaction(offsets, group_metadata, _OFFSETS_S)
+        except KafkaException as error:
+            reaction = _reaction(error, "send_offsets")
+            if isinstance(reaction, Aborted) and not error.args[0].txn_requires_abort():
+                raise OutcomeUnknown(f"offsets not answered: {error.args[0].str()}") from error
+            raise reaction from error
 
     def commit(self) -> None:
         """Commits. Raises OutcomeUnknown when the coordinator did not answer."""
@@ -89,16 +98,6 @@ class TransactionalProducer:
             if error.args[0].fatal():
                 raise Fenced(f"abort_transaction: {error.args[0].str()}") from error
             raise OutcomeUnknown(f"abort not answered: {error.args[0].str()}") from error
-
-    def _insist(self, what: str, call: Callable[[], None]) -> None:
-        for attempt in range(_RETRIES):
-            try:
-                call()
-                return
-            except KafkaException as error:
-                if error.args[0].retriable() and attempt < _RETRIES - 1:
-                    continue
-                raise _reaction(error, what) from error
 
     def _told(self, error: KafkaError | None, _message: Delivered) -> None:
         if error is not None:

@@ -65,6 +65,8 @@ class Worker:
         self._assigned: set[Place] | None = None
         self._owned: set[Place] = set()
         self._state = "starting"
+        self._worn = False
+        self._began_s = 0.0
         self._journal = Journal(settings.journal)
         self._producer: TransactionalProducer
         self._consumer: Consumer
@@ -93,11 +95,12 @@ class Worker:
                     stop.wait(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
                     failures += 1
                 except OutcomeUnknown as error:
+                    self._began_s = 0.0
                     metrics.UNKNOWN.inc()
                     logger.warning("commit_unknown", reason=str(error))
                     self._state = str(error)
                     self._reopen_until_open(stop)
-                    self._assigned, self._owned = self._owned, set()
+                    self._assigned, self._owned = self._owned or self._assigned, set()
                     self._stores.clear()
         finally:
             self._consumer.close()
@@ -120,6 +123,9 @@ class Worker:
     def _turn(self) -> bool:
         """One transaction, if there is anything to do. Whether there was."""
         records = self._poll()
+        if self._worn:
+            self._worn = False
+            raise OutcomeUnknown("the broker was away: a producer from before may wait for it for good")
         if self._assigned is not None:
             self._take_over()
             return True  # every partition was sought back to what is committed: what was polled comes again
@@ -153,7 +159,7 @@ class Worker:
         batch.look_up()
         self._probe("looked_up")
         offsets = self._offsets(records, due)
-        began = time.monotonic()
+        began = self._began_s = time.monotonic()
         self._producer.begin()
         try:
             self._probe("begun")
@@ -170,6 +176,7 @@ class Worker:
         except Aborted as error:
             self._abort(error, records)
             raise
+        self._began_s = 0.0
         self._probe("committed")
         for (_, aggregate_id), written in decided.overlay.items():
             written.store.put(aggregate_id, written.raw, written.live)
@@ -184,8 +191,13 @@ class Worker:
             metrics.DEAD_LETTERS.inc(decided.dead_letters)
             logger.warning("dead_lettered", count=decided.dead_letters)
 
+    def open_for_s(self) -> float:
+        """How long the present transaction has been open; 0: none is. One that hangs is for a watchdog to end."""
+        return time.monotonic() - self._began_s if self._began_s else 0.0
+
     def _abort(self, error: Aborted, records: Sequence[Record]) -> None:
         """Ends the transaction and goes back to what is committed."""
+        self._began_s = 0.0
         metrics.ABORTS.inc()
         logger.warning("aborted", reason=str(error), records=len(records))
         self._producer.abort()
@@ -331,4 +343,5 @@ class Worker:
         self._owned = set()
         self._stores.clear()
         self._end.clear()
+        self._worn = True
         logger.warning("lost", partitions=len(partitions))

@@ -21,6 +21,8 @@ from dispatch.processors.cores import aggregates
 from dispatch.processors.inbound import InboundDoor
 from dispatch.processors.routing import Router
 
+HANGS_AFTER_S = 20.0
+"""A transaction open for longer is not coming back; the broker has ended it after 5 s."""
 KEPT_BYTES = 262_144
 """Of a dead letter's value."""
 CRASH_AT = "BATON_CRASH_AT"
@@ -76,12 +78,21 @@ def run(settings: Settings, stop: threading.Event) -> None:
     worker = Worker(host, app, probe=crash_probe(os.environ.get(CRASH_AT, "")))
     health = HealthServer(settings.health_port, worker.parts)
     logs.get("dispatch.processors").info("started", process=f"worker-{settings.slot}")
+    threading.Thread(target=_watch, args=(worker, stop), name="watchdog", daemon=True).start()
     try:
         worker.run(stop)
     finally:
         health.stop()
         follower.stop()
         index.close()
+
+
+def _watch(worker: Worker, stop: threading.Event) -> None:
+    """Ends the process when the client hangs inside a transaction: the log has all that is needed to go on."""
+    while not stop.wait(1.0):
+        if worker.open_for_s() > HANGS_AFTER_S:
+            logs.get("dispatch.processors").error("failed", process="worker", reason="a transaction hung")
+            os._exit(75)
 
 
 def crash_probe(where: str) -> "CrashProbe":
