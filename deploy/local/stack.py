@@ -19,6 +19,8 @@ from deploy.local.supervisor import Plan, ProcessSpec
 _START_S = 180.0
 _STOP_S = 60.0
 Status = dict[str, Any]
+_LEFT_RUNNING: list["subprocess.Popen[bytes]"] = []
+"""Supervisors that this process started and does not wait for: they outlive it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ def up(folder: Path, made: Plan, told: Callable[[str], None]) -> Status:
             stderr=out,
             start_new_session=True,
         )
+    _LEFT_RUNNING.append(supervisor)
     return _await_up(folder, supervisor, told)
 
 

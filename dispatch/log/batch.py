@@ -21,7 +21,7 @@ from dispatch.log.application import (
     Transform,
 )
 from dispatch.log.envelope import REMEMBERED, WRITTEN, Envelope, dump
-from dispatch.log.errors import BadRecord
+from dispatch.log.errors import Aborted, BadRecord, HostError
 from dispatch.log.store import Live, PartitionStore
 
 AHEAD_MS = 5_000
@@ -73,6 +73,7 @@ class Batch:
         self._work: list[Work] = []
         self._facts: dict[Hashable, Any] = {}
         self._seen: set[tuple[int, str]] = set()
+        self._suspects: set[tuple[int, str]] = set()
         self._decided = Decided()
 
     def prepare(
@@ -100,34 +101,62 @@ class Batch:
 
     def add_timer(self, store: PartitionStore, aggregate_id: str, deadline: Deadline) -> None:
         """A deadline that has come."""
-        command = store.aggregate.timer_command(aggregate_id, deadline)
+        try:
+            command = store.aggregate.timer_command(aggregate_id, deadline)
+        except Exception as error:  # noqa: BLE001 - whatever an application raises makes its record poison
+            self.set_aside(_timer_record(store, aggregate_id, deadline), error)
+            return
         self._add(store, command, aggregate_id, b"", None, deadline)
 
     def look_up(self) -> None:
         """All facts that the batch wants, in one round trip."""
         wanted: dict[Hashable, None] = {}
+        sound = []
         for work in self._work:
             if not work.touched:
                 live = work.store.get(work.aggregate_id)
-                work.need = work.store.aggregate.needs(live.state, work.command, self._now(live, work))
+                try:
+                    work.need = work.store.aggregate.needs(live.state, work.command, self._now(live, work))
+                except Exception as error:  # noqa: BLE001 - whatever an application raises makes its record poison
+                    self.set_aside(_record(work), error)
+                    continue
                 if work.need is not None:
                     wanted[work.need] = None
-        if wanted:
-            needs = list(wanted)
-            self._facts = dict(zip(needs, self._lookup(needs), strict=True))
+            sound.append(work)
+        self._work = sound
+        self._facts = self._ask(list(wanted))
 
     def decide(self) -> Decided:
-        """Every command in order, then the states to be written."""
-        for work in self._work:
-            try:
-                self._step(work)
-            except Exception as error:  # noqa: BLE001 - whatever an application raises makes its record poison
-                record = work.record or Record(work.store.aggregate.commands_topic, work.store.partition, -1, 0,
-                                               work.aggregate_id.encode(), repr(work.timer).encode())  # fmt: skip
-                self.set_aside(record, error)
-        for (_, aggregate_id), written in self._decided.overlay.items():
-            self._write(aggregate_id, written)
-        return self._decided
+        """Every command in order, then the states to be written.
+
+        A state that cannot be written is found at the end only; then all is decided again, and that aggregate's state
+        laid out after each of its commands, so that the one which makes it so is set aside and no other.
+        """
+        prepared = self._decided
+        while True:
+            self._decided = Decided(list(prepared.messages), {}, prepared.decisions, prepared.dead_letters)
+            for work in self._work:
+                try:
+                    self._step(work)
+                except Exception as error:
+                    if isinstance(error, HostError) and not isinstance(error, BadRecord):
+                        raise
+                    self.set_aside(_record(work), error)
+            unwritable = {
+                place for place, written in self._decided.overlay.items() if not self._write(place[1], written)
+            }
+            if not unwritable:
+                return self._decided
+            self._suspects |= unwritable
+
+    def _ask(self, needs: list[Hashable]) -> dict[Hashable, Any]:
+        """Facts by need. That nobody answers is not the command's fault: Aborted, and all is tried again."""
+        if not needs:
+            return {}
+        try:
+            return dict(zip(needs, self._lookup(needs), strict=True))
+        except Exception as error:
+            raise Aborted(f"lookup of {len(needs)} needs failed: {type(error).__name__}: {error}") from error
 
     def set_aside(self, record: Record, error: Exception) -> None:
         """Dead-letters a record, with the cause and the place where it went wrong."""
@@ -161,8 +190,9 @@ class Batch:
         self._work.append(work)
 
     def _now(self, live: Live, work: Work) -> int:
-        stamp_ms = self._wall_ms if work.record is None else work.record.timestamp_ms
-        return max(live.now_ms, stamp_ms)
+        if work.timer is not None:
+            return max(live.now_ms, self._wall_ms, work.timer.at_ms)
+        return max(live.now_ms, self._wall_ms if work.record is None else work.record.timestamp_ms)
 
     def _step(self, work: Work) -> None:
         store, aggregate = work.store, work.store.aggregate
@@ -185,6 +215,8 @@ class Batch:
         if step.outcome and work.command_id:
             recent = (*recent, (work.command_id, step.outcome))[-REMEMBERED:]
         after = None if step.state is None else Live(step.state, now_ms, recent, step.deadlines)
+        if place in self._suspects and after is not None:
+            _laid_out(store, after)
         self._decided.messages += messages
         self._decided.overlay[place] = Written(store, after)
         self._decided.decisions += 1
@@ -194,18 +226,39 @@ class Batch:
         if need is None:
             return None
         if need not in self._facts:
-            self._facts[need] = self._lookup([need])[0]
+            self._facts |= self._ask([need])
         return self._facts[need]
 
-    def _write(self, aggregate_id: str, written: Written) -> None:
-        store, live = written.store, written.live
-        if live is not None:
-            deadlines = tuple((deadline.kind, deadline.at_ms, deadline.ref) for deadline in live.deadlines)
-            state = store.aggregate.dump(live.state)
-            written.raw = dump(Envelope(WRITTEN, live.now_ms, deadlines, live.recent, state))
+    def _write(self, aggregate_id: str, written: Written) -> bool:
+        """Adds the state's record; whether it could be laid out."""
+        store = written.store
+        if written.live is not None:
+            try:
+                written.raw = _laid_out(store, written.live)
+            except Exception:  # noqa: BLE001 - decided again with this aggregate under suspicion, where it is told
+                return False
         self._decided.messages.append(
             Message(store.aggregate.state_topic, aggregate_id.encode(), written.raw, store.partition)
         )
+        return True
+
+
+def _record(work: Work) -> Record:
+    """What to name when this is set aside."""
+    return work.record or _timer_record(work.store, work.aggregate_id, work.timer)
+
+
+def _timer_record(store: PartitionStore, aggregate_id: str, timer: Deadline | None) -> Record:
+    return Record(store.aggregate.commands_topic, store.partition, -1, 0, aggregate_id.encode(), repr(timer).encode())
+
+
+def _laid_out(store: PartitionStore, live: Live) -> bytes:
+    """The state record's value. Raises BadRecord when it is too large, and whatever `dump` does."""
+    deadlines = tuple((deadline.kind, deadline.at_ms, deadline.ref) for deadline in live.deadlines)
+    raw = dump(Envelope(WRITTEN, live.now_ms, deadlines, live.recent, store.aggregate.dump(live.state)))
+    if len(raw) > LARGEST:
+        raise BadRecord(f"leads to a state of {len(raw)} bytes for {store.aggregate.state_topic}; {LARGEST} at most")
+    return raw
 
 
 def _checked(messages: list[Message]) -> list[Message]:

@@ -6,7 +6,7 @@ aside unseen. A file of the machine is enough: the supervisor restarts the slot 
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dispatch.log.application import Record
@@ -48,6 +48,16 @@ class Journal:
         if not self._suspects:
             self._deaths = 0
         self._write({"in_hand": sorted(self._suspects), "deaths": self._deaths})
+
+    def settle(self, positions: Mapping[tuple[str, int], int]) -> None:
+        """Clears what was committed before the process died, and what another worker has now: neither comes again."""
+        self._suspects = {
+            (topic, number, offset)
+            for topic, number, offset in self._suspects
+            if (topic, number) in positions and offset >= positions[topic, number]
+        }
+        if not self._suspects:
+            self._deaths = 0
 
     def close(self) -> None:
         """Closes the file; what it says stays."""

@@ -15,13 +15,9 @@ _LIMIT_S = 120.0
 def restore(settings: HostSettings, stores: Sequence[PartitionStore]) -> int:
     """Fills the stores from their state topics and sets their timers; gives the records read. Raises Aborted."""
     by_place = {(store.aggregate.state_topic, store.partition): store for store in stores}
+    left = _ends(settings, list(by_place))
     reader = Consumer(settings.reader())
     try:
-        left = {}
-        for topic, partition in by_place:
-            low, high = reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
-            if high > low:
-                left[topic, partition] = high
         reader.assign([TopicPartition(topic, partition, 0) for topic, partition in left])
         read, until = 0, time.monotonic() + _LIMIT_S
         while left:
@@ -40,3 +36,21 @@ def restore(settings: HostSettings, stores: Sequence[PartitionStore]) -> int:
     for store in stores:
         store.set_timers()
     return read
+
+
+def _ends(settings: HostSettings, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """Where the partitions that are not empty end, open transactions included.
+
+    A predecessor's transaction may have sent its offsets and be about to commit: the last stable offset lies before
+    its states, the committed offsets will lie after them.
+    """
+    asker = Consumer(settings.asker())
+    ends = {}
+    try:
+        for topic, partition in places:
+            low, high = asker.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
+            if high > low:
+                ends[topic, partition] = high
+    finally:
+        asker.close()
+    return ends

@@ -75,3 +75,7 @@ class HostSettings:
             "fetch.wait.max.ms": 50,
             "queued.min.messages": 100_000,
         }
+
+    def asker(self) -> dict[str, Any]:
+        """For watermarks: read_uncommitted, or the client answers with the last stable offset in place of the end."""
+        return self.reader() | {"isolation.level": "read_uncommitted"}

@@ -14,7 +14,7 @@ from confluent_kafka import Message as Consumed
 
 from dispatch.log import logs, metrics
 from dispatch.log.application import Aggregate, DeadLetterFormat, Deadline, Lookup, Probe, Record, Transform
-from dispatch.log.batch import Batch
+from dispatch.log.batch import AHEAD_MS, Batch
 from dispatch.log.errors import Aborted, BadRecord, Fenced, OutcomeUnknown
 from dispatch.log.journal import Journal
 from dispatch.log.reading import record_of
@@ -81,7 +81,7 @@ class Worker:
         failures = 0
         self._reopen_until_open(stop)
         self._consumer = Consumer(self._settings.consumer())
-        self._asker = Consumer(self._settings.reader())
+        self._asker = Consumer(self._settings.asker())
         self._consumer.subscribe(
             self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -156,12 +156,12 @@ class Worker:
         for store, timers in due:
             for aggregate_id, deadline in timers:
                 batch.add_timer(store, aggregate_id, deadline)
-        batch.look_up()
-        self._probe("looked_up")
         offsets = self._offsets(records, due)
-        began = self._began_s = time.monotonic()
-        self._producer.begin()
         try:
+            batch.look_up()
+            self._probe("looked_up")
+            began = self._began_s = time.monotonic()
+            self._producer.begin()
             self._probe("begun")
             decided = batch.decide()
             self._probe("decided")
@@ -196,17 +196,19 @@ class Worker:
         return time.monotonic() - self._began_s if self._began_s else 0.0
 
     def _abort(self, error: Aborted, records: Sequence[Record]) -> None:
-        """Ends the transaction and goes back to what is committed."""
-        self._began_s = 0.0
+        """Ends the transaction, if one is open, and goes back to what is committed."""
+        began_s, self._began_s = self._began_s, 0.0
         metrics.ABORTS.inc()
         logger.warning("aborted", reason=str(error), records=len(records))
-        self._producer.abort()
+        if began_s:
+            self._producer.abort()
         for topic, number in {(record.topic, record.partition) for record in records}:
             self._seek(topic, number)
 
     def _seek(self, topic: str, number: int) -> None:
         """Goes back to what is committed. One just assigned takes a moment until it can be sought in."""
         self._end.pop((topic, number), None)
+        self._stamp.pop((topic, number), None)  # of a record that comes again: no timer may pass what lies before it
         for attempt in range(_SEEKS):
             try:
                 self._consumer.seek(TopicPartition(topic, number, self._next[topic, number]))
@@ -243,7 +245,8 @@ class Worker:
             record = record_of(message)
             place = (record.topic, record.partition)
             self._end.pop(place, None)
-            self._stamp[place] = record.timestamp_ms
+            if record.timestamp_ms <= self._clock_ms() + AHEAD_MS:  # one refused for its stamp vouches for nothing
+                self._stamp[place] = record.timestamp_ms
             records.append(record)
         elif error.code() == KafkaError._PARTITION_EOF:
             self._end[message.topic() or "", message.partition() or 0] = message.offset() or 0
@@ -310,6 +313,8 @@ class Worker:
             parts = [TopicPartition(topic, number) for topic, number in sorted(assigned)]
             committed = self._consumer.committed(parts, timeout=30) if parts else []
             for part in committed:
+                if part.error is not None:
+                    raise Aborted(f"committed offset of {part.topic} {part.partition}: {part.error}")
                 low, _ = (
                     (part.offset, 0) if part.offset >= 0 else self._consumer.get_watermark_offsets(part, timeout=30)
                 )
@@ -319,6 +324,7 @@ class Worker:
             raise Aborted(f"not restored: {error}") from error
         self._stores = keep | {(store.aggregate.commands_topic, store.partition): store for store in fresh}
         self._owned = assigned
+        self._journal.settle({place: self._next[place] for place in assigned})
         for place in assigned:
             self._seek(*place)
         took = time.monotonic() - began
@@ -329,6 +335,7 @@ class Worker:
 
     def _on_assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._assigned = {(part.topic, part.partition) for part in partitions}
+        self._stores = {place: store for place, store in self._stores.items() if place in self._assigned}
         self._owned = set()
         logger.info("assigned", partitions=len(partitions))
 

@@ -191,7 +191,7 @@ def test_an_order_is_offered_on_the_socket_accepted_over_http_and_delivered(syst
     }
     offers = system.http.get("/v2/drivers/ana/offers", params={"open_only": False}).json()["offers"]
     assert offers[0]["outcome"] == "ACCEPTED"
-    assert system.http.get("/v2/drivers/ana").json()["holds"] == 0
+    system.until(lambda: system.http.get("/v2/drivers/ana").json()["holds"] == 0, "released in the read model")
 
 
 def test_a_refused_command_is_a_409_that_says_why(system: System) -> None:

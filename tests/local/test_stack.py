@@ -1,0 +1,198 @@
+"""The local machine: a supervisor that restarts what dies and leaves nothing behind; mistakes told in one sentence."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from typer.testing import CliRunner
+
+from deploy.local import Addresses, StartFailed, Valkey
+from deploy.local.stack import StackOptions, addresses, down, plan, running, status, up
+from deploy.local.supervisor import Plan, ProcessSpec
+from dispatch.cli import app, main
+
+GIVEN = Addresses("127.0.0.1:1", "postgresql://nobody@127.0.0.1:1/none", "")
+CHILD = "import time, sys; print('begun', flush=True); time.sleep(600)"
+
+
+def a_plan(*children: str, setup: list[list[str]] | None = None) -> Plan:
+    """Valkey is ours, the rest is given; the children are small."""
+    specs = [ProcessSpec(f"child-{number}", [sys.executable, "-c", child]) for number, child in enumerate(children)]
+    return Plan(GIVEN, {}, setup or [], specs)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "stack"
+    down(tmp_path / "stack")
+
+
+def part(folder: Path, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(part for part in status(folder)["parts"] if part["name"] == name)
+    return found
+
+
+def until(true: Any, limit_s: float = 15) -> None:
+    end = time.monotonic() + limit_s
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_child_or_server_that_dies_is_started_again(folder: Path) -> None:
+    said = up(folder, a_plan(CHILD), lambda _text: None)
+    assert {row["state"] for row in said["parts"]} == {"up"}
+    for name in ("child-0", "valkey"):
+        pid = part(folder, name)["pid"]
+        os.kill(pid, signal.SIGKILL)
+        until(lambda name=name, pid=pid: part(folder, name)["pid"] not in (0, pid))  # type: ignore[misc]
+    assert part(folder, "child-0")["restarts"] == 1
+    assert addresses(folder).valkey.startswith("redis://")
+
+
+def test_a_clean_stop_leaves_nothing_and_a_second_start_keeps_the_ports(folder: Path) -> None:
+    first = up(folder, a_plan(CHILD), lambda _text: None)
+    pids = [row["pid"] for row in first["parts"]] + [first["pid"]]
+    with pytest.raises(StartFailed, match="is running in"):
+        up(folder, a_plan(CHILD), lambda _text: None)
+    assert down(folder)
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+    assert not down(folder)
+    assert running(folder) == {}
+    second = up(folder, a_plan(CHILD), lambda _text: None)
+    assert second["addresses"]["valkey"] == first["addresses"]["valkey"]
+
+
+def test_two_stacks_stand_side_by_side(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    try:
+        ours = up(folder, a_plan(CHILD), lambda _text: None)
+        theirs = up(other, a_plan(CHILD), lambda _text: None)
+        assert ours["addresses"]["valkey"] != theirs["addresses"]["valkey"]
+    finally:
+        down(other)
+
+
+def test_children_do_not_outlive_a_supervisor_that_is_killed(folder: Path) -> None:
+    said = up(folder, a_plan(CHILD), lambda _text: None)
+    os.kill(said["pid"], signal.SIGKILL)
+    until(
+        lambda: (
+            not any(
+                psutil.pid_exists(row["pid"]) and psutil.Process(row["pid"]).status() != "zombie"
+                for row in said["parts"]
+            )
+        )
+    )
+    os.waitpid(said["pid"], 0)
+
+
+def test_a_set_up_that_fails_is_told_in_one_sentence_and_nothing_runs(folder: Path) -> None:
+    bad = a_plan(CHILD, setup=[[sys.executable, "-c", "import sys; sys.exit('topics are missing')"]])
+    with pytest.raises(StartFailed, match="topics are missing"):
+        up(folder, bad, lambda _text: None)
+    assert running(folder) == {}
+    with pytest.raises(StartFailed, match="no stack runs"):
+        addresses(folder)
+
+
+def test_a_server_that_cannot_start_is_told_with_its_last_words(tmp_path: Path) -> None:
+    first = Valkey(tmp_path / "a")
+    first.start()
+    try:
+        second = Valkey(tmp_path / "b", first.port)
+        second.limit_s = 3
+        second.launch()
+        until(lambda: not second.pid, 5)
+        assert "in use" in second.last_lines().lower() or second.last_lines()
+        first.freeze()
+        assert not first.answers()
+        first.thaw()
+        until(first.answers)
+    finally:
+        first.kill()
+    assert first.pid == 0
+
+
+def test_the_plan_of_a_whole_stack_names_every_process(tmp_path: Path) -> None:
+    made = plan(Addresses(), StackOptions(workers=2, speed=60), tmp_path)
+    assert [spec.name for spec in made.processes] == ["worker-0", "worker-1", "streams", "projector", "gateway"]
+    assert Plan.load(made.dump()) == made
+
+
+def test_the_compose_file_is_one(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    probe = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False) if _docker() else None
+    if probe is None or probe.returncode:
+        text = (root / "docker-compose.yml").read_text()
+        assert all(image in text for image in ("apache/kafka:4.3", "postgres:18", "valkey/valkey:9"))
+        pytest.skip("docker compose is not on this machine; only the images were looked at")
+    subprocess.run(
+        ["docker", "compose", "-f", str(root / "docker-compose.yml"), "config", "-q"], check=True, cwd=tmp_path
+    )
+
+
+def _docker() -> bool:
+    import shutil
+
+    return shutil.which("docker") is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "said"),
+    [
+        (["feed", "missing.csv"], {}, "missing.csv: no such file"),
+        (["delivery", "x"], {}, "no stack runs"),
+        (["check"], {"BATON_PARTITIONS": "many"}, "BATON_PARTITIONS is 'many'"),
+        (
+            ["run", "gateway"],
+            {
+                "BATON_GATEWAY_HOST": "0.0.0.0",
+                "BATON_KAFKA": "x:1",
+                "BATON_POSTGRES": "postgresql://x",
+                "BATON_VALKEY": "redis://x",
+            },
+            "only the loopback",
+        ),
+        (
+            ["delivery", "x"],
+            {"BATON_KAFKA": "x:1", "BATON_POSTGRES": "postgresql://nobody@127.0.0.1:1/x", "BATON_VALKEY": "redis://x"},
+            "Postgres does not answer",
+        ),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(
+    arguments: list[str],
+    environment: dict[str, str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Any,
+) -> None:
+    for name in ("KAFKA", "POSTGRES", "VALKEY"):
+        monkeypatch.delenv(f"BATON_{name}", raising=False)
+    monkeypatch.setenv("BATON_HOME", str(tmp_path))
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["baton", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+
+
+def test_what_does_not_run_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BATON_HOME", str(tmp_path))
+    runner = CliRunner()
+    assert "0.1.0" in runner.invoke(app, ["version"]).output
+    assert runner.invoke(app, ["status"]).exit_code == 1
+    assert "Nothing runs" in runner.invoke(app, ["down"]).output
