@@ -1,6 +1,8 @@
 """The real servers, once for the whole run; a namespace and a database of its own for whoever wants one."""
 
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,16 +14,15 @@ from deploy.local import Addresses, start_servers, stop_servers
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
+def servers() -> Iterator[Addresses]:
     """The addresses in the environment, or servers started for this run."""
     given = Addresses(*(os.environ.get(f"BATON_{name}", "") for name in ("KAFKA", "POSTGRES", "VALKEY")))
-    folder: Path = tmp_path_factory.mktemp("servers")
-    for parent in (folder, *folder.parents):
-        if parent.owner() == Path.home().owner() and parent != Path("/") and parent != Path("/tmp"):
-            parent.chmod(parent.stat().st_mode | 0o011)
+    folder = Path(tempfile.mkdtemp(prefix="baton-tests-"))
+    folder.chmod(0o755)  # for root: Postgres runs as another user; pytest's own folders are closed to others
     addresses, started = start_servers(folder, given)
     yield addresses
     stop_servers(started)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -47,14 +47,14 @@ def ends(dispatch: Any, names: list[str], limit_s: float = 40) -> None:
 def test_a_worker_killed_at_any_step_of_the_loop_loses_and_doubles_nothing(
     dispatch: Any, workers: Any, step: str
 ) -> None:
-    names = an_evening(dispatch, 20)
+    names = an_evening(dispatch, 12)
     killed = workers.process(crash_at=f"{step}:2")
     assert killed.wait(30) == -signal.SIGKILL
     workers.thread()
     ends(dispatch, names)
     report = dispatch.check()
     assert report.ok, report.text()
-    assert report.counts["deliveries"] == 20
+    assert report.counts["deliveries"] == 12
 
 
 def test_a_worker_killed_again_and_again_under_load_loses_and_doubles_nothing(dispatch: Any, workers: Any) -> None:
