@@ -1,0 +1,87 @@
+"""Finding the one record that kills every process that takes it."""
+
+from pathlib import Path
+
+import pytest
+
+from dispatch.log.application import Record
+from dispatch.log.journal import Journal
+
+
+def record(offset: int, partition: int = 0) -> Record:
+    return Record("commands", partition, offset, 0, b"a", b"")
+
+
+def dies_with(path: Path, *records: Record) -> None:
+    """A process takes these records and is never heard of again."""
+    journal = Journal(path)
+    journal.take(records)
+    journal.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal" / "slot-0.json"
+
+
+def test_a_record_is_deadly_after_three_deaths_at_it_alone(path: Path) -> None:
+    for deaths in range(3):
+        assert not Journal(path).is_deadly(record(7)), deaths
+        dies_with(path, record(7))
+    assert Journal(path).is_deadly(record(7))
+    assert not Journal(path).is_deadly(record(8))
+
+
+def test_a_batch_in_which_a_process_died_is_taken_one_by_one(path: Path) -> None:
+    dies_with(path, record(1), record(2), record(3))
+    journal = Journal(path)
+    assert journal.suspicious
+    for offset in (1, 2, 3):
+        assert journal.suspicious
+        journal.take([record(offset)])
+        journal.done([record(offset)])
+    assert not journal.suspicious
+
+
+def test_one_that_was_handled_well_is_no_longer_suspected(path: Path) -> None:
+    dies_with(path, record(1))
+    journal = Journal(path)
+    journal.take([record(1)])
+    journal.done([record(1)])
+    journal.close()
+    assert not Journal(path).suspicious
+
+
+def test_what_was_committed_before_the_death_does_not_keep_the_worker_slow(path: Path) -> None:
+    dies_with(path, record(1), record(2), record(3, partition=1))
+    journal = Journal(path)
+    journal.settle({("commands", 0): 3, ("commands", 1): 4})
+    assert not journal.suspicious
+
+
+def test_what_was_not_committed_stays_suspected_and_its_deaths_counted(path: Path) -> None:
+    for _ in range(3):
+        dies_with(path, record(7))
+    journal = Journal(path)
+    journal.settle({("commands", 0): 7})
+    assert journal.is_deadly(record(7))
+
+
+def test_what_another_worker_has_now_is_not_waited_for(path: Path) -> None:
+    dies_with(path, record(1), record(2, partition=1))
+    journal = Journal(path)
+    journal.settle({("commands", 0): 2})
+    assert not journal.suspicious
+
+
+def test_a_file_torn_by_the_death_is_no_reason_to_stop(path: Path) -> None:
+    dies_with(path, record(1))
+    path.write_text('{"in_hand": [["comm')
+    assert not Journal(path).suspicious
+
+
+def test_without_a_path_nothing_is_remembered() -> None:
+    journal = Journal(None)
+    journal.take([record(1)])
+    assert not journal.suspicious
+    journal.close()
