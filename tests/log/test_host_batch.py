@@ -119,6 +119,12 @@ def test_a_poison_record_is_set_aside_with_its_cause_and_the_rest_goes_on(body: 
     assert outcome.dead_letters == 1
 
 
+def test_a_command_that_cannot_say_what_it_needs_is_set_aside_before_the_transaction_opens() -> None:
+    outcome = decided(a_store(), record(0, value("a", "0", "needs_raises")), record(1, value("a", "1")))
+    assert [letter["reason"] for letter in said(outcome, "letters")] == ["cannot say what it needs"]
+    assert [event["balance"] for event in said(outcome, "events")] == [1]
+
+
 def test_a_record_stamped_in_the_future_is_refused() -> None:
     outcome = decided(a_store(), record(0, value("a", "0"), stamp_ms=NOW_MS + 5_001),
                       record(1, value("a", "1"), stamp_ms=NOW_MS + 5_000))  # fmt: skip
@@ -143,9 +149,9 @@ def fired(store: PartitionStore, *timers: Deadline, wall_ms: int = NOW_MS) -> De
 
 def test_a_timer_is_never_decided_before_its_moment_even_if_the_clock_stepped_back() -> None:
     store = a_store()
-    committed(store, record(0, value("a", "0", "arm", NOW_MS)))
-    outcome = fired(store, Deadline("alarm", NOW_MS), wall_ms=NOW_MS - 5_000)
-    assert [event["now_ms"] for event in said(outcome, "events")] == [NOW_MS]
+    committed(store, record(0, value("a", "0", "arm", NOW_MS + 900)))
+    outcome = fired(store, Deadline("alarm", NOW_MS + 900), wall_ms=NOW_MS - 5_000)
+    assert [event["now_ms"] for event in said(outcome, "events")] == [NOW_MS + 900]
 
 
 def test_a_timer_that_was_overtaken_in_its_own_batch_has_no_effect() -> None:
