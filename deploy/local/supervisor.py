@@ -249,10 +249,18 @@ def _health(url: str) -> str:
         with urllib.request.urlopen(url, timeout=2) as answer:
             return "up" if answer.status == 200 else f"answers {answer.status}"
     except urllib.error.HTTPError as error:
-        parts = json.loads(error.read() or b"{}").get("parts", {})
-        return "; ".join(f"{name}: {state}" for name, state in parts.items() if state != "up")[:200] or str(error)
+        return _what_is_down(error.read()) or str(error)
     except (OSError, ValueError):
         return "starting"
+
+
+def _what_is_down(body: bytes) -> str:
+    """The parts that an answer names as not up; empty for a page that is not ours."""
+    try:
+        parts = json.loads(body)["parts"]
+        return "; ".join(f"{name}: {state}" for name, state in parts.items() if state != "up")[:200]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ""
 
 
 if __name__ == "__main__":

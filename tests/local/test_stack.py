@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from deploy.local import Addresses, StartFailed, Valkey
 from deploy.local.stack import StackOptions, addresses, down, plan, running, status, up
-from deploy.local.supervisor import Plan, ProcessSpec
+from deploy.local.supervisor import Plan, ProcessSpec, _what_is_down
 from dispatch.cli import app, main
 
 GIVEN = Addresses("127.0.0.1:1", "postgresql://nobody@127.0.0.1:1/none", "")
@@ -196,3 +196,16 @@ def test_what_does_not_run_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "0.1.0" in runner.invoke(app, ["version"]).output
     assert runner.invoke(app, ["status"]).exit_code == 1
     assert "Nothing runs" in runner.invoke(app, ["down"]).output
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        (b"Internal Server Error", ""),
+        (b"[]", ""),
+        (b'{"parts": 1}', ""),
+        (b'{"parts": {"kafka": "away", "rest": "up"}}', "kafka: away"),
+    ],
+)
+def test_an_error_page_that_is_not_ours_does_not_end_the_supervisor(page: bytes, said: str) -> None:
+    assert _what_is_down(page) == said
