@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import structlog
 
 from deploy.local import Addresses, start_servers, stop_servers
 
@@ -40,3 +41,11 @@ def database(servers: Addresses) -> Iterator[str]:
     yield servers.postgres.rsplit("/", 1)[0] + f"/{name}"
     with psycopg.connect(servers.postgres, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture(autouse=True)
+def logging_as_at_first() -> Iterator[None]:
+    """What a test sets up for logging does not outlive it: its captured streams are closed."""
+    yield
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()

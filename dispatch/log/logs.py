@@ -1,5 +1,6 @@
 """Structured logs: JSON lines, one catalogue of event names with their fields."""
 
+import io
 import logging
 import sys
 from typing import Any
@@ -33,6 +34,16 @@ CATALOGUE: dict[str, tuple[str, ...]] = {
 """Every event that is logged, and the fields that come with it. A test holds the calls to it."""
 
 
+class _StandardError(io.TextIOBase):
+    """Standard error as it is when a line is written, not as it was when logging was set up."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
 def configure(process: str, level: str = "info") -> None:
     """JSON lines on standard error, each with the process and the time in UTC."""
     structlog.configure(
@@ -44,7 +55,7 @@ def configure(process: str, level: str = "info") -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=_StandardError()),
         cache_logger_on_first_use=False,
     )
     structlog.contextvars.bind_contextvars(process=process)
