@@ -1,10 +1,13 @@
 """Reading whole topics, up to what is there now."""
 
+import time
 from collections.abc import Iterator, Sequence
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from dispatch.log.application import Record
+
+_TRIES = 20
 
 
 def read_all(brokers: str, topics: Sequence[str], *, committed: bool = True) -> Iterator[Record]:
@@ -25,7 +28,7 @@ def read_all(brokers: str, topics: Sequence[str], *, committed: bool = True) -> 
         places = [TopicPartition(topic, number, 0) for topic in topics for number in known[topic].partitions]
         left = set()
         for place in places:
-            low, high = consumer.get_watermark_offsets(place, timeout=30)
+            low, high = _watermarks(consumer, place)
             if high > low:
                 left.add((place.topic, place.partition))
         consumer.assign([place for place in places if (place.topic, place.partition) in left])
@@ -40,6 +43,18 @@ def read_all(brokers: str, topics: Sequence[str], *, committed: bool = True) -> 
                     raise KafkaException(error)
     finally:
         consumer.close()
+
+
+def _watermarks(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+    """First and next offset. A partition just created or moved has no leader for a moment: asked again."""
+    for _ in range(_TRIES - 1):
+        try:
+            low, high = consumer.get_watermark_offsets(place, timeout=30)
+            return low, high
+        except KafkaException:
+            time.sleep(0.2)
+    low, high = consumer.get_watermark_offsets(place, timeout=30)
+    return low, high
 
 
 def record_of(message: Message) -> Record:
