@@ -6,7 +6,7 @@ from dispatch.contract.records.delivery_events import DeliveryEvent
 from dispatch.core.delivery import refusals
 from dispatch.core.delivery.draft import Draft
 from dispatch.core.delivery.offering import too_late
-from dispatch.core.delivery.states import PICKED_UP, STEPS, Closed, Delivery, Held, Offered, Returning
+from dispatch.core.delivery.states import PICKED_UP, STEPS, Closed, Delivery, Held, Offered, Returning, Unknown
 from dispatch.core.facts import Refusal
 
 _STEP_EVENTS: tuple[type[DeliveryEvent], ...] = (
@@ -74,6 +74,8 @@ def bring_back(draft: Draft, command: commands.ReturnDelivery) -> Refusal | None
             return refusals.NOT_YOURS
         case Closed(status="returned"):
             return None
+        case Unknown():
+            return refusals.UNKNOWN_ORDER
     return refusals.not_allowed_now(draft.state, "only failed goods are returned")
 
 

@@ -79,6 +79,8 @@ def reassign_by_hand(draft: Draft, command: commands.ReassignDelivery) -> Refusa
         case Searching() if by_admin:
             draft.search()
             return None
+        case Unknown():
+            return refusals.UNKNOWN_ORDER
     return refusals.not_allowed_now(draft.state, "nobody holds it")
 
 

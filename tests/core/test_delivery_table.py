@@ -14,7 +14,7 @@ from dispatch.core.delivery.states import Phase
 from dispatch.core.facts import Refusal
 from dispatch.core.policy import Policy, ReassignmentPolicy
 
-TABLE = Path(__file__).parents[3] / "docs/tables/delivery.md"
+TABLE = Path(__file__).parents[2] / "docs/tables/delivery.md"
 ORDER = an_order()
 NAME = identity.delivery_id(ORDER.seller_id, ORDER.seller_order_id)
 GONE = {"offer_id": identity.derived("test", "an offer long over"), "driver_id": "ana"}
