@@ -1,0 +1,176 @@
+"""Who plays the drivers in fault tests, and who listens for the next committed decision."""
+
+import random
+import threading
+import time
+import uuid
+from abc import ABC, abstractmethod
+from collections import Counter
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+from running import PLACE, Dispatch, now_ms
+
+from dispatch.contract import codec, topics
+from dispatch.contract.records import delivery_commands as dc
+from dispatch.contract.records import delivery_events as de
+from dispatch.contract.records.system import DriverLocation
+
+
+def follower(dispatch: Dispatch, topic: topics.Topic, *, from_start: bool) -> Consumer:
+    """Reads what is committed in a topic, with every partition assigned."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": dispatch.settings.kafka,
+            "group.id": "followers-are-never-committed",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 20,
+            "reconnect.backoff.max.ms": 500,
+            "log_level": 0,
+        }
+    )
+    name = dispatch.namespace + topic.name
+    places = [
+        TopicPartition(name, number, 0) for number in consumer.list_topics(name, timeout=20).topics[name].partitions
+    ]
+    if not from_start:
+        for place in places:
+            place.offset = consumer.get_watermark_offsets(place, timeout=20)[1]
+    consumer.assign(places)
+    return consumer
+
+
+class Follower(ABC):
+    """A thread that takes every record of a topic until closed. What goes wrong in it is raised by `close`."""
+
+    def __init__(self, dispatch: Dispatch, topic: topics.Topic, *, from_start: bool) -> None:
+        self.dispatch = dispatch
+        self._consumer = follower(dispatch, topic, from_start=from_start)
+        self._stop = threading.Event()
+        self._failed: list[Exception] = []
+        self._thread = threading.Thread(target=self._run, name=type(self).__name__)
+        self._thread.start()
+
+    @abstractmethod
+    def take(self, message: Any) -> None:
+        """One record."""
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._stop.set()
+        self._thread.join()
+        self._consumer.close()
+        if self._failed:
+            raise self._failed[0]
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                for message in self._consumer.consume(500, 0.05):
+                    error = message.error()
+                    if error is None:
+                        self.take(message)
+                    elif error.code() == KafkaError.OFFSET_OUT_OF_RANGE or error.fatal():
+                        raise AssertionError(f"the log lost records: {error.str()}")
+        except Exception as error:
+            self._failed.append(error)
+            raise
+
+
+class Couriers(Follower):
+    """Accepts offers (a share is refused), collects and hands over at once; knows what became of every order."""
+
+    def __init__(self, dispatch: Dispatch, *, refuse: float = 0.0, seed: int = 1) -> None:
+        self.assigned: set[str] = set()
+        self.completed: set[str] = set()
+        self.sources: dict[str, list[tuple[str, bool, int]]] = {}
+        """Of each delivery its searches: who answered, whether Valkey did, how many were found."""
+        self.nobody: dict[str, list[str]] = {}
+        self._refuse, self._chance = refuse, random.Random(seed)
+        super().__init__(dispatch, topics.DELIVERY_EVENTS, from_start=True)
+
+    def take(self, message: Any) -> None:
+        """Does what a driver does at this event."""
+        event = codec.decode(message.value())
+        name = event.delivery_id
+        match event:
+            case de.DriverCandidatesFound():
+                self.sources.setdefault(name, []).append((event.source, event.redis_ok, len(event.candidates)))
+            case de.NoDriverFound():
+                self.nobody.setdefault(name, []).append(event.why)
+            case de.DriverOfferSent():
+                held = {"offer_id": event.offer_id, "driver_id": event.driver_id}
+                if self._chance.random() < self._refuse:
+                    self.dispatch.delivery(dc.RejectOffer, name, reason="too_far", **held)
+                else:
+                    self.dispatch.delivery(dc.AcceptOffer, name, **held)
+            case de.DriverAssigned():
+                self.assigned.add(name)
+                held = {"offer_id": event.offer_id, "driver_id": event.driver_id}
+                for step in ("picked_up", "delivered"):
+                    self.dispatch.delivery(dc.ReportProgress, name, step=step, **held)
+            case de.DeliveryCompleted():
+                self.completed.add(name)
+
+    def found_by(self, names: list[str]) -> Counter[str]:
+        """Who answered the last search of each."""
+        return Counter(self.sources[name][-1][0] for name in names if name in self.sources)
+
+
+class Pulse(Follower):
+    """Hears every committed decision, and knows how long each partition was silent after a moment."""
+
+    def __init__(self, dispatch: Dispatch) -> None:
+        self.decided = 0
+        self._heard: list[tuple[int, int, float]] = []
+        super().__init__(dispatch, topics.DECISIONS, from_start=False)
+
+    def take(self, message: Any) -> None:
+        """Notes partition, the record's own time, and when it could be read."""
+        self.decided += 1
+        self._heard.append((message.partition(), message.timestamp()[1], time.time() * 1000))
+
+    def back_after_s(self, since_ms: int, partitions: int) -> float | None:
+        """Seconds until so many partitions had a decision made after the moment; None: they have not yet."""
+        first: dict[int, float] = {}
+        for partition, stamp_ms, heard_ms in self._heard:
+            if stamp_ms > since_ms:
+                first.setdefault(partition, heard_ms)
+        return (sorted(first.values())[partitions - 1] - since_ms) / 1000 if len(first) >= partitions else None
+
+
+class Traffic:
+    """Orders at a steady rate and pings of all drivers, until closed."""
+
+    def __init__(self, dispatch: Dispatch, drivers: list[str], rate: float, ping_every_s: float = 5.0) -> None:
+        self.sent: list[str] = []
+        self._dispatch, self._drivers, self._rate, self._every_s = dispatch, drivers, rate, ping_every_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="traffic")
+        self._thread.start()
+
+    def close(self) -> None:
+        """No more."""
+        self._stop.set()
+        self._thread.join()
+        self._dispatch.flush()
+
+    def _run(self) -> None:
+        began = pinged = time.monotonic()
+        while not self._stop.wait(0.02):
+            now = time.monotonic()
+            while len(self.sent) < (now - began) * self._rate:
+                self.sent.append(self._dispatch.order(1_000_000 + len(self.sent), message_id=uuid.uuid4().hex))
+            if now - pinged > self._every_s:
+                pinged = now
+                ping(self._dispatch, self._drivers)
+
+
+def ping(dispatch: Dispatch, drivers: list[str]) -> None:
+    """Every driver says where they are."""
+    for name in drivers:
+        dispatch.send(
+            topics.DRIVER_LOCATIONS, name, DriverLocation(driver_id=name, lat=PLACE[0], lng=PLACE[1], at_ms=now_ms())
+        )
