@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 import redis
 import uvicorn
@@ -171,16 +172,14 @@ def town(servers: Addresses, namespace: str, tmp_path: Path) -> Iterator[Callabl
 def index_holds(client: Any, namespace: str) -> bool:
     """Whether the geo index says that it is complete, and knows every driver."""
     key = f"{namespace}drivers:status"
-    return bool(client.exists(key + ":complete")) and client.hlen(key) == len(DRIVERS)
+    return bool(client.exists(key + ":complete") and client.hlen(key) == len(DRIVERS))
 
 
 def knows_all(postgres: Server) -> bool:
     """Whether the drivers table has every driver as free."""
-    import psycopg
-
     with psycopg.connect(postgres.address) as connection:
         row = connection.execute("SELECT count(*) FROM drivers WHERE availability = 'AVAILABLE'").fetchone()
-    return row == (len(DRIVERS),)
+    return bool(row == (len(DRIVERS),))
 
 
 def test_a_wiped_valkey_is_filled_again_from_the_log_and_no_order_is_lost(start: Starts, town: Any) -> None:
