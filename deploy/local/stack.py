@@ -1,23 +1,28 @@
 """`baton up`, `down`, `status`: starts the supervisor of a folder, waits for it, stops it."""
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy.local.errors import StartFailed
-from deploy.local.servers import Addresses, free_port, process_is
-from deploy.local.supervisor import Plan, ProcessSpec
+from deploy.local.errors import StartFailed, in_one_sentence
+from deploy.local.parts import ProcessSpec
+from deploy.local.ports import free_port
+from deploy.local.processes import Noted, end_noted, process_is
+from deploy.local.servers import Addresses
+from deploy.local.supervisor import Plan
 
 _START_S = 180.0
 _STOP_S = 60.0
+_LEFT_S = 15.0
 Status = dict[str, Any]
 _LEFT_RUNNING: list["subprocess.Popen[bytes]"] = []
 """Supervisors that this process started and does not wait for: they outlive it."""
@@ -55,44 +60,52 @@ def plan(given: Addresses, options: StackOptions, folder: Path) -> Plan:
 
 def up(folder: Path, made: Plan, told: Callable[[str], None]) -> Status:
     """Starts the folder's stack and waits until every part is up. Raises StartFailed, with nothing left running."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if running(folder):
-        raise StartFailed(f"a stack is running in {folder}; `baton down` stops it, BATON_HOME names another folder")
-    (folder / "logs").mkdir(exist_ok=True)
-    (folder / "status.json").unlink(missing_ok=True)
-    plan_file = folder / "plan.json"
-    plan_file.write_text(made.dump())
-    with (folder / "logs" / "supervisor.log").open("ab") as out:
-        supervisor = subprocess.Popen(
-            [sys.executable, "-m", "deploy.local.supervisor", str(folder), str(plan_file)],
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-        )
-    _LEFT_RUNNING.append(supervisor)
-    return _await_up(folder, supervisor, told)
+    with in_one_sentence(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with _claimed(folder) as claim:
+            _end_what_is_left(folder, told)
+            (folder / "logs").mkdir(exist_ok=True)
+            (folder / "status.json").unlink(missing_ok=True)
+            plan_file = folder / "plan.json"
+            plan_file.write_text(made.dump())
+            with (folder / "logs" / "supervisor.log").open("ab") as out:
+                supervisor = subprocess.Popen(
+                    [sys.executable, "-m", "deploy.local.supervisor", str(folder), str(plan_file)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=out,
+                    start_new_session=True,
+                    pass_fds=[claim],
+                )
+        _LEFT_RUNNING.append(supervisor)
+        assert supervisor.stdout is not None
+        with supervisor.stdout:
+            return _await_up(folder, supervisor, told)
 
 
 def down(folder: Path) -> bool:
     """Stops the folder's stack; False when none runs. Raises StartFailed when it does not end."""
-    said = running(folder)
-    if not said:
-        return False
-    os.kill(said["pid"], signal.SIGTERM)
-    until = time.monotonic() + _STOP_S
-    while process_is(said["pid"], said["started"]):
-        if time.monotonic() > until:
-            raise StartFailed(f"the supervisor (pid {said['pid']}) did not end within {_STOP_S:g} s")
-        _reap(said["pid"])
-        time.sleep(0.1)
-    return True
+    with in_one_sentence(folder):
+        said = running(folder)
+        if not said:
+            return _end_what_is_left(folder, lambda _text: None)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(said["pid"], signal.SIGTERM)
+        until = time.monotonic() + _STOP_S
+        while process_is(said["pid"], said["started"]):
+            if time.monotonic() > until:
+                raise StartFailed(f"the supervisor (pid {said['pid']}) did not end within {_STOP_S:g} s")
+            time.sleep(0.1)
+        for supervisor in _LEFT_RUNNING:
+            supervisor.poll()  # collects it, when it was ours
+        return True
 
 
 def status(folder: Path) -> Status:
     """What the supervisor last said; empty: nothing was ever started here."""
     place = folder / "status.json"
-    said: Status = json.loads(place.read_text()) if place.exists() else {}
+    with in_one_sentence(folder):
+        said: Status = json.loads(place.read_text()) if place.exists() else {}
     return said
 
 
@@ -124,8 +137,9 @@ def _await_up(folder: Path, supervisor: "subprocess.Popen[bytes]", told: Callabl
             told(text)
             last = text
         if supervisor.poll() is not None:
-            problem = status(folder).get("problem") or f"the supervisor ended; see {folder / 'logs'}"
-            raise StartFailed(problem)
+            assert supervisor.stdout is not None
+            problem = supervisor.stdout.read().decode()
+            raise StartFailed(problem or f"the supervisor ended with {supervisor.returncode}; see {folder / 'logs'}")
         time.sleep(0.1)
     states = {part["name"]: part["state"] for part in status(folder).get("parts", []) if part["state"] != "up"}
     supervisor.terminate()
@@ -134,7 +148,36 @@ def _await_up(folder: Path, supervisor: "subprocess.Popen[bytes]", told: Callabl
     raise StartFailed(f"not up within {_START_S:g} s: {states}; see {folder / 'logs'}")
 
 
-def _reap(pid: int) -> None:
-    """Collects the supervisor when it is our own child, which would else stay as a zombie."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
+@contextlib.contextmanager
+def _claimed(folder: Path) -> Iterator[int]:
+    """The folder's lock, which the supervisor inherits and keeps while it lives. Raises StartFailed: it is taken."""
+    claim = os.open(folder / "up.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StartFailed(_who_has(folder, os.read(claim, 20).decode())) from error
+        os.ftruncate(claim, 0)
+        os.write(claim, str(os.getpid()).encode())
+        yield claim
+    finally:
+        os.close(claim)
+
+
+def _who_has(folder: Path, pid: str) -> str:
+    phase = running(folder).get("phase")
+    if phase == "running":
+        return f"a stack is running in {folder}; `baton down` stops it, BATON_HOME names another folder"
+    if phase == "stopping":
+        return f"the stack in {folder} is being stopped; try again in a moment"
+    return f"the stack in {folder} is being started by pid {pid}"
+
+
+def _end_what_is_left(folder: Path, told: Callable[[str], None]) -> bool:
+    """What a killed supervisor left would hold ports and data folders. Raises StartFailed when it does not end."""
+    noted = [Noted(**one) for one in status(folder).get("processes", [])]
+    left = [one for one in noted if process_is(one.pid, one.started)]
+    if left:
+        told(f"ending what an earlier stack left: {', '.join(one.name for one in left)}")
+        end_noted(left, _LEFT_S)
+    return bool(left)

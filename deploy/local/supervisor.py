@@ -1,41 +1,34 @@
 """Keeps servers and processes alive: health, restart with backoff, logs a process, a clean stop.
 
 `python -m deploy.local.supervisor FOLDER PLAN` is the parent of everything that `baton up` starts. It writes
-`status.json` as things change; children are signalled by the kernel should it die.
+`status.json` as things change; children are signalled by the kernel should it die, and noted there for `stack` to end
+what does not heed it. What kept it from starting it says on standard output, for a full disk takes no status.
 """
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 
 import psutil
 
-from deploy.local.errors import StartFailed
-from deploy.local.servers import Addresses, Server, die_with_parent, end, make_servers, server_wait, stop_servers
+from deploy.local.errors import StartFailed, in_one_sentence, why
+from deploy.local.parts import OwnProcess, Part, ProcessSpec, Runnable
+from deploy.local.ports import why_not
+from deploy.local.processes import Noted, die_with_parent, end
+from deploy.local.server import Server
+from deploy.local.servers import Addresses, make_servers, stop_servers
 
-_BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
-_CALM_S = 30.0
-"""Alive for so long, a child's next death is its first again."""
 _TURN_S = 0.1
-_HEALTH_EVERY_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessSpec:
-    """One of our processes."""
-
-    name: str
-    argv: list[str]
-    health_url: str = ""
+_STOP_S = 10.0
 
 
 @dataclass(slots=True)
@@ -59,71 +52,76 @@ class Plan:
         return Plan(Addresses(**said["given"]), said["environment"], said["setup"], specs)
 
 
-@dataclass(slots=True)
-class Child:
-    """A running process and its history."""
-
-    spec: ProcessSpec
-    process: "subprocess.Popen[bytes] | None" = None
-    restarts: int = -1
-    failures: int = 0
-    started_at: float = 0.0
-    due_at: float = 0.0
-    state: str = "starting"
-    checked_at: float = field(default=0.0)
-
-
 class Supervisor:
     """The parent. `run` returns after a stop."""
 
     def __init__(self, folder: Path, plan: Plan) -> None:
         self._folder, self._plan = folder, plan
         self._servers: dict[str, Server] = {}
-        self._server_since: dict[str, float] = {}
-        self._server_restarts: dict[str, int] = {}
-        self._children = [Child(spec) for spec in plan.processes]
+        self._server_parts: list[Part] = []
+        self._children = [OwnProcess(spec, folder, self._environment) for spec in plan.processes]
+        self._child_parts = [Part(child) for child in self._children]
+        self._step: list[Noted] = []
         self._said = ""
+        self._unsaid = ""
         self._phase = "starting"
         self._problem = ""
         self._stopping = False
 
-    def run(self) -> int:
-        """Starts everything, watches it, stops it. Exit code 1 when it did not come up."""
+    def run(self) -> str:
+        """Starts everything, watches it, stops it. Returns why it did not come up; empty: it did."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         try:
-            self._start_servers()
-            self._set_up()
+            with in_one_sentence(self._folder):
+                self._start_servers()
+                self._set_up()
             self._phase = "running"
-            while not self._stopping:
-                self._watch_servers()
-                for child in self._children:
-                    self._watch(child)
-                self._say()
-                time.sleep(_TURN_S)
+            self._keep_alive()
         except StartFailed as error:
             self._problem = str(error)
         self._stop()
-        return 1 if self._problem else 0
+        return self._problem
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
 
-    def _start_servers(self) -> None:
-        self._servers = make_servers(self._folder, self._plan.given)
-        for server in self._servers.values():
-            self._problem_free(f"starting {server.name}", server.launch)
-        for name, server in self._servers.items():
-            self._problem_free(f"waiting for {name}", lambda server=server: server_wait(server))  # type: ignore[misc]
-            self._server_since[name] = time.time()
-            self._server_restarts[name] = 0
+    def _keep_alive(self) -> None:
+        parts = [*self._server_parts, *self._child_parts]
+        asking = ThreadPoolExecutor(2 * len(parts) or 1, "health")  # a question to a dead process can still hang
+        while not self._stopping:
+            for part in parts:
+                part.watch(asking)
+            self._say_if_possible()
+            time.sleep(_TURN_S)
+        asking.shutdown(wait=False, cancel_futures=True)
 
-    def _problem_free(self, phase: str, act: Callable[[], None]) -> None:
+    def _start_servers(self) -> None:
+        self._enter("starting")
+        self._servers = make_servers(self._folder, self._plan.given)
+        self._refuse_taken_ports([*self._servers.values(), *self._children])
+        self._server_parts = [Part(server) for server in self._servers.values()]
+        for part in self._server_parts:
+            self._enter(f"starting {part.runs.name}")
+            part.launch()
+        for part, server in zip(self._server_parts, self._servers.values(), strict=True):
+            self._enter(f"waiting for {server.name}")
+            server.wait()
+            part.state = "up"
+
+    @staticmethod
+    def _refuse_taken_ports(runnables: Sequence[Runnable]) -> None:
+        """Before anything starts: later the cause would be somewhere in a log."""
+        for each in runnables:
+            for port in each.ports:
+                if trouble := why_not(port):
+                    raise StartFailed(f"port {port} of {each.name} {trouble}")
+
+    def _enter(self, phase: str) -> None:
         self._phase = phase
         self._say()
         if self._stopping:
             raise StartFailed("stopped while starting")
-        act()
 
     def _environment(self) -> dict[str, str]:
         found = {
@@ -134,94 +132,60 @@ class Supervisor:
 
     def _set_up(self) -> None:
         for argv in self._plan.setup:
-            self._phase = f"setting up ({argv[-1]})"
-            self._say()
+            phase = f"setting up ({argv[-1]})"
+            self._enter(phase)
             log = self._folder / "logs" / "setup.log"
             with log.open("ab") as out:
-                code = subprocess.run(argv, stdout=out, stderr=out, env=self._environment(), check=False).returncode
-            if code:
+                step = subprocess.Popen(
+                    argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=out,
+                    env=self._environment(),
+                    start_new_session=True,
+                    preexec_fn=die_with_parent,
+                )
+            self._step = [Noted("setup", step.pid, psutil.Process(step.pid).create_time(), signal.SIGTERM)]
+            try:
+                while step.poll() is None:
+                    self._enter(phase)
+                    time.sleep(_TURN_S)
+            finally:
+                end(step, _STOP_S)
+                self._step = []
+            if step.returncode:
                 tail = log.read_text(errors="replace").strip().splitlines()[-1:]
                 raise StartFailed(f"setting up failed: {' '.join(tail)}")
 
-    def _watch_servers(self) -> None:
-        for name, server in self._servers.items():
-            if not server.pid and not self._stopping:
-                self._server_restarts[name] += 1
-                server.launch()
-                self._server_since[name] = time.time()
-
-    def _watch(self, child: Child) -> None:
-        now = time.monotonic()
-        process = child.process
-        if process is not None and process.poll() is None:
-            if now - child.checked_at > _HEALTH_EVERY_S or child.state == "starting":
-                child.checked_at = now
-                child.state = _health(child.spec.health_url)
-            if now - child.started_at > _CALM_S:
-                child.failures = 0
-            return
-        if process is not None:
-            child.process = None
-            child.due_at = now + _BACKOFF_S[min(child.failures, len(_BACKOFF_S) - 1)]
-            child.failures += 1
-            child.state = f"ended with {process.returncode}"
-        if now >= child.due_at:
-            self._launch(child)
-
-    def _launch(self, child: Child) -> None:
-        log = self._folder / "logs" / f"{child.spec.name}.log"
-        with log.open("ab") as out:
-            child.process = subprocess.Popen(
-                child.spec.argv,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                env=self._environment(),
-                start_new_session=True,
-                preexec_fn=die_with_parent,
-            )
-        child.restarts += 1
-        child.started_at = time.monotonic()
-        child.state = "starting"
-
     def _stop(self) -> None:
         self._phase = "stopping"
-        self._say()
+        self._say_if_possible()
         for child in self._children:
             if child.process is not None:
                 child.process.terminate()
+        until = time.monotonic() + _STOP_S
         for child in self._children:
             if child.process is not None:
-                end(child.process, 10)
+                end(child.process, max(0.0, until - time.monotonic()))
         stop_servers(self._servers)
-        self._children, self._servers = [], {}
+        self._server_parts, self._child_parts = [], []
         self._phase = "failed" if self._problem else "stopped"
-        self._say()
+        self._say_if_possible()
+
+    def _say_if_possible(self) -> None:
+        """A disk that is full must not end what runs: what could not be written is tried again at the next turn."""
+        try:
+            self._say()
+            self._unsaid = ""
+        except OSError as error:
+            if str(error) != self._unsaid:
+                self._unsaid = str(error)
+                with contextlib.suppress(OSError):  # the log may be on the same disk
+                    print(f"the status could not be written: {why(error)}", file=sys.stderr, flush=True)
 
     def _say(self) -> None:
-        """Writes the status, when it changed."""
-        rows = [
-            {
-                "name": name,
-                "state": "up" if server.pid else "down",
-                "pid": server.pid,
-                "address": server.address,
-                "since": round(self._server_since.get(name, 0)),
-                "restarts": self._server_restarts.get(name, 0),
-            }
-            for name, server in self._servers.items()
-        ]
-        for child in self._children:
-            rows.append(
-                {
-                    "name": child.spec.name,
-                    "state": child.state,
-                    "pid": child.process.pid if child.process else 0,
-                    "address": child.spec.health_url.rsplit("/", 1)[0],
-                    "since": round(time.time() - (time.monotonic() - child.started_at)) if child.started_at else 0,
-                    "restarts": max(0, child.restarts),
-                }
-            )
+        """Writes the status, when it changed. Raises OSError."""
+        parts = [*self._server_parts, *self._child_parts]
         said = json.dumps(
             {
                 "pid": os.getpid(),
@@ -230,7 +194,8 @@ class Supervisor:
                 "problem": self._problem,
                 "addresses": {name: server.address for name, server in self._servers.items()}
                 | {name: address for name, address in asdict(self._plan.given).items() if address},
-                "parts": rows,
+                "parts": [part.row() for part in parts],
+                "processes": [asdict(one) for one in (*self._step, *(one for part in parts for one in part.noted()))],
             },
             indent=1,
         )
@@ -241,27 +206,14 @@ class Supervisor:
             self._said = said
 
 
-def _health(url: str) -> str:
-    """What the process says of itself."""
-    if not url:
-        return "up"
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            return "up" if answer.status == 200 else f"answers {answer.status}"
-    except urllib.error.HTTPError as error:
-        return _what_is_down(error.read()) or str(error)
-    except (OSError, ValueError):
-        return "starting"
-
-
-def _what_is_down(body: bytes) -> str:
-    """The parts that an answer names as not up; empty for a page that is not ours."""
-    try:
-        parts = json.loads(body)["parts"]
-        return "; ".join(f"{name}: {state}" for name, state in parts.items() if state != "up")[:200]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return ""
+def main(folder: str, plan: str) -> int:
+    """Exit code 1 when it did not come up, with the reason on standard output."""
+    problem = Supervisor(Path(folder), Plan.load(Path(plan).read_text())).run()
+    if problem:
+        with contextlib.suppress(BrokenPipeError):  # whoever started it no longer listens
+            os.write(sys.stdout.fileno(), problem.encode())
+    return 1 if problem else 0
 
 
 if __name__ == "__main__":
-    sys.exit(Supervisor(Path(sys.argv[1]), Plan.load(Path(sys.argv[2]).read_text())).run())
+    sys.exit(main(*sys.argv[1:]))

@@ -4,50 +4,23 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from small_stack import CHILD, a_plan, alive, part, quiet, until
 from typer.testing import CliRunner
 
 from deploy.local import Addresses, StartFailed, Valkey
-from deploy.local.stack import StackOptions, addresses, down, plan, running, status, up
-from deploy.local.supervisor import Plan, ProcessSpec, _what_is_down
+from deploy.local.parts import what_is_down
+from deploy.local.stack import StackOptions, addresses, down, plan, running, up
+from deploy.local.supervisor import Plan
 from dispatch.cli import app, main
-
-GIVEN = Addresses("127.0.0.1:1", "postgresql://nobody@127.0.0.1:1/none", "")
-CHILD = "import time, sys; print('begun', flush=True); time.sleep(600)"
-
-
-def a_plan(*children: str, setup: list[list[str]] | None = None) -> Plan:
-    """Valkey is ours, the rest is given; the children are small."""
-    specs = [ProcessSpec(f"child-{number}", [sys.executable, "-c", child]) for number, child in enumerate(children)]
-    return Plan(GIVEN, {}, setup or [], specs)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path / "stack"
-    down(tmp_path / "stack")
-
-
-def part(folder: Path, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = next(part for part in status(folder)["parts"] if part["name"] == name)
-    return found
-
-
-def until(true: Any, limit_s: float = 15) -> None:
-    end = time.monotonic() + limit_s
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def test_a_child_or_server_that_dies_is_started_again(folder: Path) -> None:
-    said = up(folder, a_plan(CHILD), lambda _text: None)
+    said = up(folder, a_plan(CHILD), quiet)
     assert {row["state"] for row in said["parts"]} == {"up"}
     for name in ("child-0", "valkey"):
         pid = part(folder, name)["pid"]
@@ -58,46 +31,38 @@ def test_a_child_or_server_that_dies_is_started_again(folder: Path) -> None:
 
 
 def test_a_clean_stop_leaves_nothing_and_a_second_start_keeps_the_ports(folder: Path) -> None:
-    first = up(folder, a_plan(CHILD), lambda _text: None)
+    first = up(folder, a_plan(CHILD), quiet)
     pids = [row["pid"] for row in first["parts"]] + [first["pid"]]
     with pytest.raises(StartFailed, match="is running in"):
-        up(folder, a_plan(CHILD), lambda _text: None)
+        up(folder, a_plan(CHILD), quiet)
     assert down(folder)
     assert not any(psutil.pid_exists(pid) for pid in pids)
     assert not down(folder)
     assert running(folder) == {}
-    second = up(folder, a_plan(CHILD), lambda _text: None)
+    second = up(folder, a_plan(CHILD), quiet)
     assert second["addresses"]["valkey"] == first["addresses"]["valkey"]
 
 
 def test_two_stacks_stand_side_by_side(folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     try:
-        ours = up(folder, a_plan(CHILD), lambda _text: None)
-        theirs = up(other, a_plan(CHILD), lambda _text: None)
+        ours = up(folder, a_plan(CHILD), quiet)
+        theirs = up(other, a_plan(CHILD), quiet)
         assert ours["addresses"]["valkey"] != theirs["addresses"]["valkey"]
     finally:
         down(other)
 
 
 def test_children_do_not_outlive_a_supervisor_that_is_killed(folder: Path) -> None:
-    said = up(folder, a_plan(CHILD), lambda _text: None)
+    said = up(folder, a_plan(CHILD), quiet)
     os.kill(said["pid"], signal.SIGKILL)
-    until(
-        lambda: (
-            not any(
-                psutil.pid_exists(row["pid"]) and psutil.Process(row["pid"]).status() != "zombie"
-                for row in said["parts"]
-            )
-        )
-    )
-    os.waitpid(said["pid"], 0)
+    until(lambda: not any(alive(row["pid"]) for row in said["parts"]))
 
 
 def test_a_set_up_that_fails_is_told_in_one_sentence_and_nothing_runs(folder: Path) -> None:
     bad = a_plan(CHILD, setup=[[sys.executable, "-c", "import sys; sys.exit('topics are missing')"]])
     with pytest.raises(StartFailed, match="topics are missing"):
-        up(folder, bad, lambda _text: None)
+        up(folder, bad, quiet)
     assert running(folder) == {}
     with pytest.raises(StartFailed, match="no stack runs"):
         addresses(folder)
@@ -208,4 +173,4 @@ def test_what_does_not_run_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_an_error_page_that_is_not_ours_does_not_end_the_supervisor(page: bytes, said: str) -> None:
-    assert _what_is_down(page) == said
+    assert what_is_down(page) == said

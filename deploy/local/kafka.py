@@ -1,0 +1,116 @@
+"""Kafka: one broker that is its own controller, from the jars of the release."""
+
+import socket
+import struct
+import subprocess
+from pathlib import Path
+
+from deploy.local import jars
+from deploy.local.errors import StartFailed
+from deploy.local.ports import free_port, listens
+from deploy.local.server import Server
+
+SETTINGS: dict[str, object] = {
+    "auto.create.topics.enable": "false",
+    "offsets.topic.replication.factor": 1,
+    "offsets.topic.num.partitions": 8,
+    "transaction.state.log.replication.factor": 1,
+    "transaction.state.log.min.isr": 1,
+    "transaction.state.log.num.partitions": 8,
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1000,
+    "group.initial.rebalance.delay.ms": 0,
+    "group.min.session.timeout.ms": 3000,
+    "message.max.bytes": 4_194_304,
+    "replica.fetch.max.bytes": 4_194_304,
+    "num.network.threads": 2,
+    "num.io.threads": 4,
+    "log.cleaner.dedupe.buffer.size": 16_777_216,
+    "log.cleaner.threads": 1,
+}
+"""How the broker behaves, wherever it stands; docker-compose.yml says the same."""
+HEAP = "512m"
+"""Half a gigabyte is enough for one machine."""
+_API_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 1, -1)
+"""The protocol's first request: length, key, version, our number for it, no client's name."""
+_WELL_S = 2.0
+
+
+class Kafka(Server):
+    """One broker that is its own controller (KRaft)."""
+
+    name = "kafka"
+
+    def __init__(self, folder: Path, port: int | None = None, *, orphan: bool = False, controller: int = 0) -> None:
+        super().__init__(folder, port, orphan=orphan)
+        self._controller = controller or free_port()
+        self._classpath = ""
+
+    @property
+    def address(self) -> str:
+        """host:port."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def ports(self) -> list[int]:
+        """The clients' and the controller's."""
+        return [self.port, self._controller]
+
+    def prepare(self) -> None:
+        """Writes the settings; formats the log folder the first time."""
+        self._classpath = self._classpath or jars.kafka_classpath()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        settings = "\n".join(f"{key}={value}" for key, value in self._settings().items())
+        (self.folder / "server.properties").write_text(settings + "\n")
+        if not (self.folder / "data" / "meta.properties").exists():
+            made = subprocess.run(
+                [*self._java("128m"), "kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted",
+                 "--cluster-id", "YmF0b24tbG9jYWwtc3RhY2s", "--config", str(self.folder / "server.properties")],
+                capture_output=True, text=True, check=False, preexec_fn=self.tie,
+            )  # fmt: skip
+            if made.returncode:
+                raise StartFailed(f"kafka's folder could not be formatted: {(made.stderr or made.stdout)[-400:]}")
+
+    def command(self) -> list[str]:
+        """The broker on its settings."""
+        return [*self._java(HEAP), "kafka.Kafka", str(self.folder / "server.properties")]
+
+    def answers(self) -> bool:
+        """Whether the broker is registered and takes requests."""
+        from confluent_kafka import KafkaException
+        from confluent_kafka.admin import AdminClient
+
+        if not listens(self.port):
+            return False
+        try:
+            client = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
+            return bool(client.list_topics(timeout=2).brokers)
+        except KafkaException:
+            return False
+
+    def well(self) -> bool:
+        """One request on a bare socket: a client of librdkafka each second would cost more than it tells."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), _WELL_S) as connection:
+                connection.sendall(_API_VERSIONS)
+                return bool(connection.recv(4))
+        except OSError:
+            return False
+
+    def _java(self, heap: str) -> list[str]:
+        return [
+            jars.java(), f"-Xmx{heap}", f"-Xms{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=4",
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", self._classpath,
+        ]  # fmt: skip
+
+    def _settings(self) -> dict[str, object]:
+        here = f"127.0.0.1:{self._controller}"
+        return {
+            "process.roles": "broker,controller",
+            "node.id": 1,
+            "controller.quorum.bootstrap.servers": here,
+            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://{here}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://{here}",
+            "controller.listener.names": "CONTROLLER",
+            "log.dirs": self.folder / "data",
+            **SETTINGS,
+        }
