@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -90,24 +89,6 @@ def test_the_plan_of_a_whole_stack_names_every_process(tmp_path: Path) -> None:
     made = plan(Addresses(), StackOptions(workers=2, speed=60), tmp_path)
     assert [spec.name for spec in made.processes] == ["worker-0", "worker-1", "streams", "projector", "gateway"]
     assert Plan.load(made.dump()) == made
-
-
-def test_the_compose_file_is_one(tmp_path: Path) -> None:
-    root = Path(__file__).parents[2]
-    probe = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False) if _docker() else None
-    if probe is None or probe.returncode:
-        text = (root / "docker-compose.yml").read_text()
-        assert all(image in text for image in ("apache/kafka:4.3", "postgres:18", "valkey/valkey:9"))
-        pytest.skip("docker compose is not on this machine; only the images were looked at")
-    subprocess.run(
-        ["docker", "compose", "-f", str(root / "docker-compose.yml"), "config", "-q"], check=True, cwd=tmp_path
-    )
-
-
-def _docker() -> bool:
-    import shutil
-
-    return shutil.which("docker") is not None
 
 
 @pytest.mark.parametrize(
