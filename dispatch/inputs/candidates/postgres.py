@@ -1,8 +1,9 @@
 """The fallback: the read model's `drivers` table, by H3 cells of resolution 7 (edge about 1.4 km)."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Generator, Sequence
 from math import ceil
-from typing import Any
+from typing import Any, TypeVar
 
 import h3
 import psycopg
@@ -14,6 +15,8 @@ RESOLUTION = 7
 _RING_M = 2_000
 """A ring of cells of resolution 7 reaches at least this much farther out."""
 _MOST_RINGS = 40
+_SPARE_S = 0.5
+"""Beyond the server's own time limit."""
 _QUERY = """
 SELECT wanted.need, driver_id, lat, lng, vehicle, capacity, holds, rating, availability,
        coalesce((extract(epoch FROM last_assigned_at) * 1000)::bigint, 0)
@@ -23,6 +26,33 @@ SELECT named.need, driver_id, lat, lng, vehicle, capacity, holds, rating, availa
        coalesce((extract(epoch FROM last_assigned_at) * 1000)::bigint, 0)
 FROM unnest(%s::int[], %s::text[]) AS named(need, name) JOIN drivers ON drivers.driver_id = named.name
 """
+
+
+T = TypeVar("T")
+
+
+class _Limited(psycopg.Connection[Any]):
+    """Waits for a query no longer than `limit_s`: a frozen server does not keep its own time limit."""
+
+    limit_s = _SPARE_S
+
+    def wait(self, gen: Generator[Any, Any, T], *arguments: Any, **more: Any) -> T:
+        """As psycopg waits, but not for ever. Raises OperationalError."""
+        return super().wait(_ending(gen, time.monotonic() + self.limit_s, self.limit_s), *arguments, **more)
+
+
+def _ending(gen: Generator[Any, Any, T], ends: float, limit_s: float) -> Generator[Any, Any, T]:
+    """The same steps; one that was waited for in vain after the end is the last."""
+    try:
+        wanted = next(gen)
+        while True:
+            ready = yield wanted
+            if not ready and time.monotonic() > ends:
+                raise psycopg.OperationalError(f"no answer within {limit_s:g} s")
+            wanted = gen.send(ready)
+    except StopIteration as done:
+        answer: T = done.value
+        return answer
 
 
 def cell_of(lat: float, lng: float) -> int:
@@ -37,7 +67,7 @@ class PostgresIndex:
     def __init__(self, dsn: str, timeout_ms: int = 250) -> None:
         self._dsn = dsn
         self._timeout_ms = timeout_ms
-        self._connection: psycopg.Connection[Any] | None = None
+        self._connection: _Limited | None = None
 
     def search(self, needs: Sequence[SearchNeed]) -> list[SearchResult]:
         """All answers in one round trip. Raises IndexUnavailable."""
@@ -67,9 +97,10 @@ class PostgresIndex:
     def _rows(self, places: list[int], cells: list[int], named: list[tuple[int, str]]) -> list[tuple[Any, ...]]:
         try:
             if self._connection is None:
-                self._connection = psycopg.connect(
+                self._connection = _Limited.connect(
                     self._dsn, autocommit=True, connect_timeout=1, options=f"-c statement_timeout={self._timeout_ms}"
                 )
+                self._connection.limit_s = self._timeout_ms / 1000 + _SPARE_S
             numbers, names = [number for number, _ in named], [name for _, name in named]
             return self._connection.execute(_QUERY, (places, cells, numbers, names)).fetchall()
         except psycopg.Error as error:
