@@ -136,6 +136,9 @@ class GeoFeed:
             self._driver(record)
 
     def _driver(self, event: Any) -> None:
+        if isinstance(event, driver_events.DriverSeen):
+            self._seen(event)
+            return
         changed = self._fleet.take(event)
         if changed is None:
             return
@@ -150,6 +153,13 @@ class GeoFeed:
         if changed.free and fresh and not isinstance(event, driver_events.DriverReserved):
             for delivery_id in self._waiting.woken_by(changed.lat, changed.lng):
                 self._wake(delivery_id, event)
+
+    def _seen(self, event: driver_events.DriverSeen) -> None:
+        """In the past, where the driver was then; in the present the pings themselves know better."""
+        if not self._behind or event.lat is None or event.lng is None:
+            return
+        if self._fleet.move(event.driver_id, event.lat, event.lng):
+            self._moved[event.driver_id] = (event.lat, event.lng)
 
     def _ping(self, ping: DriverLocation) -> None:
         now_ms = time.time_ns() // 1_000_000
@@ -242,7 +252,7 @@ class GeoFeed:
 
     def _refill(self) -> None:
         began = time.monotonic()
-        self._index.clear()
+        self._index.begin()
         drivers = list(self._fleet.drivers.values())
         for at in range(0, len(drivers), 1_000):
             self._index.put(drivers[at : at + 1_000])

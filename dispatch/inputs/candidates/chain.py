@@ -77,5 +77,5 @@ class Chain:
 
 def open_index(settings: Settings) -> Chain:
     """The chain of this machine's servers."""
-    first = ValkeyIndex(settings.valkey, settings.namespace, settings.geo_timeout_ms)
+    first = ValkeyIndex(settings.valkey, settings.namespace, settings.geo_timeout_ms, complete_only=True)
     return Chain(first, PostgresIndex(settings.postgres) if settings.postgres else None)

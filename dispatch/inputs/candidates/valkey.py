@@ -1,7 +1,8 @@
 """The index in Valkey or Redis: one script answers a whole batch in one round trip.
 
-Keys under the namespace: `drivers:geo` (free), `drivers:geo:busy` (working, without room), `drivers:geo:all`, and
-`drivers:status` (id -> what is known). Geo keys hold latitudes to +-85.05 degrees; nobody is searched beyond.
+Keys under the namespace: `drivers:geo` (free), `drivers:geo:busy` (working, without room), `drivers:geo:all`,
+`drivers:status` (id -> what is known), and its mark `drivers:status:complete`. Geo keys hold latitudes to +-85.05
+degrees; nobody is searched beyond.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,9 @@ FARTHEST_LAT = 85.05
 _SPARE = 4
 """Where a vehicle is wanted, so many times the limit is looked at, for some will not fit."""
 _SEARCH = """
+if KEYS[5] and redis.call('GET', KEYS[5]) ~= '1' then
+  return redis.error_reply('NOTFILLED the index is not complete')
+end
 local answers = {}
 local function details(found, answer)
   if #found == 0 then return end
@@ -59,15 +63,21 @@ class _Details(msgspec.Struct, array_like=True):
 
 
 class ValkeyIndex:
-    """One client with a time limit; raises IndexUnavailable when it is passed."""
+    """One client with a time limit; raises IndexUnavailable when it is passed.
 
-    def __init__(self, url: str, namespace: str, timeout_ms: int = 50) -> None:
+    With `complete_only`, an index that is not marked as complete is not believed: a wiped one would say "nobody".
+    """
+
+    def __init__(self, url: str, namespace: str, timeout_ms: int = 50, *, complete_only: bool = False) -> None:
         seconds = timeout_ms / 1000
         self._client = redis.Redis.from_url(
             url, socket_timeout=seconds, socket_connect_timeout=seconds, retry=None, protocol=2
         )
         names = ("drivers:geo", "drivers:geo:busy", "drivers:geo:all", "drivers:status")
         self._keys = [namespace + name for name in names]
+        self._mark = self._keys[3] + ":complete"
+        self._read = [*self._keys, self._mark] if complete_only else self._keys
+        self._begun = False
         self._search = self._client.register_script(_SEARCH)
 
     def search(self, needs: Sequence[SearchNeed]) -> list[SearchResult]:
@@ -79,7 +89,7 @@ class ValkeyIndex:
             lat = max(-FARTHEST_LAT, min(FARTHEST_LAT, need.lat))
             arguments += [need.lng, lat, need.radius_m, need.radius_m * BEYOND, count, need.named]
         try:
-            answers: Any = self._search(keys=self._keys, args=arguments)
+            answers: Any = self._search(keys=self._read, args=arguments)
         except redis.RedisError as error:
             raise IndexUnavailable(f"valkey: {error}") from error
         return [judge(need, _drivers(answer), "valkey") for need, answer in zip(needs, answers, strict=True)]
@@ -119,18 +129,32 @@ class ValkeyIndex:
         batch.delete(*self._keys)
         self._execute(batch)
 
+    def begin(self) -> None:
+        """Forgets all, to be filled anew: not complete until `mark`. Raises IndexUnavailable."""
+        batch = self._client.pipeline(transaction=False)
+        batch.delete(*self._keys)
+        batch.set(self._mark, 0)
+        self._execute(batch)
+        self._begun = True
+
     def marked(self) -> bool:
         """Whether the index still holds what was put in, by its mark. Raises IndexUnavailable."""
         try:
-            return bool(self._client.exists(self._keys[3] + ":complete"))
+            return bool(self._client.get(self._mark) == b"1")
         except redis.RedisError as error:
             raise IndexUnavailable(f"valkey: {error}") from error
 
     def mark(self) -> None:
-        """Says that the index is complete; the mark goes with everything else when the server is wiped."""
-        batch = self._client.pipeline(transaction=False)
-        batch.set(self._keys[3] + ":complete", 1)
-        self._execute(batch)
+        """Says that the index is complete; the mark goes with everything else when the server is wiped.
+
+        Raises IndexUnavailable, also when it was wiped since `begin`: what was put in before is gone.
+        """
+        try:
+            taken = self._client.set(self._mark, 1, xx=self._begun)
+        except redis.RedisError as error:
+            raise IndexUnavailable(f"valkey: {error}") from error
+        if not taken:
+            raise IndexUnavailable("valkey: wiped while it was filled")
 
     def close(self) -> None:
         """Closes the connections."""
