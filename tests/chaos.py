@@ -167,7 +167,7 @@ def _index_full(crew: Crew) -> bool:
     key = f"{crew.dispatch.namespace}drivers:status"
     try:
         with closing(redis.Redis(port=crew.servers["valkey"].port, socket_timeout=1)) as client:
-            return bool(client.exists(key + ":complete") and client.hlen(key) == len(DRIVERS))
+            return bool(client.get(key + ":complete") == b"1" and client.hlen(key) == len(DRIVERS))
     except redis.ConnectionError:
         return False
 

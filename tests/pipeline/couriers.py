@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, TopicPartition
 from running import PLACE, Dispatch, now_ms
 
 from dispatch.contract import codec, topics
@@ -32,12 +32,10 @@ def follower(dispatch: Dispatch, topic: topics.Topic, *, from_start: bool) -> Co
         }
     )
     name = dispatch.namespace + topic.name
+    begin = 0 if from_start else OFFSET_END
     places = [
-        TopicPartition(name, number, 0) for number in consumer.list_topics(name, timeout=20).topics[name].partitions
+        TopicPartition(name, number, begin) for number in consumer.list_topics(name, timeout=20).topics[name].partitions
     ]
-    if not from_start:
-        for place in places:
-            place.offset = consumer.get_watermark_offsets(place, timeout=20)[1]
     consumer.assign(places)
     return consumer
 
@@ -93,7 +91,7 @@ class Couriers(Follower):
 
     def take(self, message: Any) -> None:
         """Does what a driver does at this event."""
-        event = codec.decode(message.value())
+        event: Any = codec.decode(message.value())
         name = event.delivery_id
         match event:
             case de.DriverCandidatesFound():

@@ -67,7 +67,7 @@ def _states(log: dict[tuple[str, int, int], bytes], rows: dict[str, dict[str, in
     versions: dict[str, dict[str, int]] = {"deliveries": {}, "drivers": {}}
     completed = set()
     for (topic, _, _), value in sorted(log.items()):
-        event = codec.decode(value)
+        event: Any = codec.decode(value)
         if topic == topics.DELIVERY_EVENTS.name:
             versions["deliveries"][event.delivery_id] = event.version
             if isinstance(event, de.DeliveryCompleted):
@@ -88,7 +88,7 @@ def _held(log: dict[tuple[str, int, int], bytes], holds: dict[str, int]) -> list
     counted: dict[str, int] = {}
     for (topic, _, _), value in log.items():
         if topic == topics.DRIVER_EVENTS.name:
-            event = codec.decode(value)
+            event: Any = codec.decode(value)
             step = {"DriverReserved": 1, "DriverReservationReleased": -1}.get(type(event).__name__, 0)
             counted[event.driver_id] = counted.get(event.driver_id, 0) + step
     open_ = {name: count for name, count in counted.items() if count}

@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import tempfile
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,122 +12,26 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
+import psutil
 import pytest
 import redis
-import uvicorn
-from couriers import Couriers, Pulse, Traffic
-from running import PLACE, Dispatch, now_ms, spawn
+from couriers import Pulse, Traffic
+from running import PLACE, now_ms, spawn
 from tables import audit_rows, differences, events_of
+from town import DRIVERS, Town, index_holds, knows_all, until
 
 from deploy.local import Addresses, Postgres, Server, Valkey
-from deploy.local.servers import free_port
-from dispatch import setup
-from dispatch.config import Settings
 from dispatch.contract import topics
 from dispatch.contract.records import driver_events as dr
-from dispatch.core.policy import OfferPolicy, Policy, SearchPolicy
-from dispatch.processors import service as worker_service
-from dispatch.streams import geo_feed
-from gateways.app import create_app
-from projections import service as projector_service
+from dispatch.contract.records.system import DriverLocation
+from dispatch.inputs.candidates.port import IndexedDriver, IndexUnavailable
+from dispatch.inputs.candidates.valkey import ValkeyIndex
 from projections.migrate import up
 
 pytestmark = [pytest.mark.servers, pytest.mark.chaos]
-DRIVERS = [f"driver-{number}" for number in range(8)]
 AWAY_S = float(os.environ.get("BATON_POSTGRES_AWAY_S", "4"))
 """How long Postgres is away; 60 in the long form."""
-POLICY = Policy(
-    version=7, offer=OfferPolicy(timeout_s=20), search=SearchPolicy(retry_first_s=0.5, retry_max_s=1, fresh_s=1)
-)
 Starts = Callable[[type[Server]], Server]
-
-
-def until(true: Callable[[], Any], what: str, limit_s: float = 20) -> float:
-    """Waits for it; gives the seconds it took."""
-    began = time.monotonic()
-    while not true():
-        assert time.monotonic() < began + limit_s, f"not {what} within {limit_s:g} s"
-        time.sleep(0.05)
-    return time.monotonic() - began
-
-
-class Town:
-    """Baton in threads on a namespace of its own: worker, streams, and what else a test runs; drivers who deliver."""
-
-    def __init__(self, addresses: Addresses, namespace: str, home: Path) -> None:
-        self.dispatch = Dispatch(addresses, namespace, home)
-        changes = {"geo_timeout_ms": 500, "gateway_port": free_port()}
-        self.settings: Settings = self.dispatch.settings.model_copy(update=changes)
-        setup.publish_policy(self.settings, POLICY)
-        self._stop = threading.Event()
-        self._threads: list[threading.Thread] = []
-        self._couriers: Couriers | None = None
-        self._gateway: uvicorn.Server | None = None
-        self._orders = 0
-
-    @property
-    def couriers(self) -> Couriers:
-        """Those who deliver; they start when first asked for."""
-        self._couriers = self._couriers or Couriers(self.dispatch)
-        return self._couriers
-
-    def run(self, *parts: str) -> None:
-        """Starts parts of the system."""
-        settings, stop = self.settings, self._stop
-        runs = {
-            "worker": lambda: worker_service.run(settings, stop),
-            "streams": lambda: geo_feed.run(settings, stop),
-            "projector": lambda: projector_service.run(settings.kafka, settings.postgres, settings.namespace, 0, stop),
-            "gateway": self._serve,
-        }
-        for part in parts:
-            thread = threading.Thread(target=runs[part], name=part)
-            thread.start()
-            self._threads.append(thread)
-
-    def sign_on(self) -> None:
-        """All drivers, seen in the log."""
-        for name in DRIVERS:
-            self.dispatch.sign_on(name)
-        self.dispatch.flush()
-
-        def all_in(records: list[Any]) -> bool:
-            return sum(isinstance(record, dr.DriverSignedOn) for record in records) == len(DRIVERS)
-
-        self.dispatch.wait(topics.DRIVER_EVENTS, all_in)
-
-    def orders(self, count: int) -> list[str]:
-        """So many new orders; their deliveries."""
-        names = [self.dispatch.order(self._orders + number) for number in range(count)]
-        self._orders += count
-        self.dispatch.flush()
-        return names
-
-    def delivered(self, names: list[str], limit_s: float = 40) -> float:
-        """Waits until each is in the customer's hands."""
-        return until(lambda: self.couriers.completed.issuperset(names), f"all {len(names)} delivered", limit_s)
-
-    def holds(self) -> None:
-        """Nothing is under way, and the log breaks no rule."""
-        until(lambda: self.dispatch.check().ok, "quiet, with every rule held")
-
-    def close(self) -> None:
-        """Ends everything; what a follower met with is raised."""
-        self._stop.set()
-        if self._gateway is not None:
-            self._gateway.should_exit = True
-        for thread in self._threads:
-            thread.join(30)
-        if self._couriers is not None:
-            self._couriers.close()
-
-    def _serve(self) -> None:
-        app = create_app(self.settings)
-        config = uvicorn.Config(app, host="127.0.0.1", port=self.settings.gateway_port, log_level="warning",
-                                ws="websockets-sansio")  # fmt: skip
-        self._gateway = uvicorn.Server(config)
-        self._gateway.run()
 
 
 @pytest.fixture
@@ -167,19 +70,6 @@ def town(servers: Addresses, namespace: str, tmp_path: Path) -> Iterator[Callabl
     yield make
     for one in made:
         one.close()
-
-
-def index_holds(client: Any, namespace: str) -> bool:
-    """Whether the geo index says that it is complete, and knows every driver."""
-    key = f"{namespace}drivers:status"
-    return bool(client.exists(key + ":complete") and client.hlen(key) == len(DRIVERS))
-
-
-def knows_all(postgres: Server) -> bool:
-    """Whether the drivers table has every driver as free."""
-    with psycopg.connect(postgres.address) as connection:
-        row = connection.execute("SELECT count(*) FROM drivers WHERE availability = 'AVAILABLE'").fetchone()
-    return bool(row == (len(DRIVERS),))
 
 
 def test_a_wiped_valkey_is_filled_again_from_the_log_and_no_order_is_lost(start: Starts, town: Any) -> None:
@@ -254,6 +144,110 @@ def test_without_any_index_the_reason_is_told_and_retries_find_a_driver_later(
     print(f"delivered {took:.2f} s after {first_back} was back")
     assert here.couriers.found_by(names) == {first_back: 5}
     here.holds()
+
+
+def test_a_wiped_valkey_is_not_believed_while_nobody_fills_it(start: Starts, town: Any) -> None:
+    valkey, postgres = start(Valkey), start(Postgres)
+    here = town(valkey, postgres)
+    here.run("worker", "projector")
+    streams = spawn(here.settings, "streams")
+    try:
+        here.sign_on()
+        with closing(redis.Redis(port=valkey.port)) as client:
+            until(lambda: index_holds(client, here.settings.namespace), "the index is filled")
+            until(lambda: knows_all(postgres), "the drivers table is filled")
+            streams.kill()
+            streams.wait()
+            client.flushall()
+        names = here.orders(10)
+        here.delivered(names)
+        assert here.couriers.found_by(names) == {"postgres": 10}
+        assert "no_available_drivers" not in {why for name in names for why in here.couriers.nobody.get(name, [])}
+    finally:
+        streams.kill()
+        streams.wait()
+    here.holds()
+
+
+def test_a_wipe_while_the_index_is_filled_leaves_it_incomplete(start: Starts, namespace: str) -> None:
+    valkey = start(Valkey)
+    index = ValkeyIndex(valkey.address, namespace, 2_000)
+    with closing(redis.Redis(port=valkey.port)) as client, closing(index):
+        index.begin()
+        assert not index.marked()
+        index.put([a_free_driver("ana")])
+        client.flushall()
+        index.put([a_free_driver("ben")])
+        with pytest.raises(IndexUnavailable, match="wiped while it was filled"):
+            index.mark()
+        assert not index.marked()
+        index.begin()
+        index.mark()
+        assert index.marked()
+
+
+def a_free_driver(name: str) -> IndexedDriver:
+    return IndexedDriver(driver_id=name, lat=PLACE[0], lng=PLACE[1], vehicle="car", capacity=1, orders=0, rating=4.5,
+                         availability="AVAILABLE")  # fmt: skip
+
+
+def test_a_frozen_postgres_does_not_hold_up_the_worker(start: Starts, town: Any) -> None:
+    valkey, postgres = start(Valkey), start(Postgres)
+    here = town(valkey, postgres)
+    here.run("worker", "streams", "projector")
+    here.sign_on()
+    until(lambda: knows_all(postgres), "the drivers table is filled")
+    valkey.kill()
+    names = here.orders(5)
+    here.delivered(names)
+    assert here.couriers.found_by(names) == {"postgres": 5}
+    frozen = [psutil.Process(postgres.pid), *psutil.Process(postgres.pid).children(recursive=True)]
+    for process in frozen:
+        process.suspend()
+    try:
+        names = here.orders(5)
+        until(lambda: all(here.couriers.nobody.get(name) for name in names), "searched in vain")
+        assert {why for name in names for why in here.couriers.nobody[name]} == {"redis_timeout"}
+    finally:
+        for process in frozen:
+            process.resume()
+    here.delivered(names)
+    here.holds()
+
+
+def test_the_index_knows_where_drivers_were_last_after_streams_and_valkey_were_lost(start: Starts, town: Any) -> None:
+    valkey = start(Valkey)
+    here = town(valkey, start(Postgres))
+    here.run("worker")
+    streams = spawn(here.settings, "streams")
+    key = f"{here.settings.namespace}drivers:geo:all"
+    try:
+        here.sign_on()
+        with closing(redis.Redis(port=valkey.port, decode_responses=True)) as client:
+
+            def north() -> bool:
+                places: Any = client.geopos(key, DRIVERS[0])
+                return bool(places[0] and abs(places[0][1] - 48.2) < 0.001)
+
+            def seen() -> bool:
+                events = here.dispatch.read(topics.DRIVER_EVENTS)
+                return any(isinstance(event, dr.DriverSeen) and event.lat == 48.2 for event in events)
+
+            def pinged() -> bool:
+                ping = DriverLocation(driver_id=DRIVERS[0], lat=48.2, lng=PLACE[1], at_ms=now_ms())
+                here.dispatch.send(topics.DRIVER_LOCATIONS, DRIVERS[0], ping)
+                return north() and seen()
+
+            until(lambda: client.geopos(key, DRIVERS[0])[0], "in the index")
+            until(pinged, "moved")
+            streams.kill()
+            streams.wait()
+            client.flushall()
+            streams = spawn(here.settings, "streams")
+            until(north, "known where last seen")
+    finally:
+        streams.kill()
+        streams.wait()
 
 
 def an_order() -> dict[str, Any]:
