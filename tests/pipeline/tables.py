@@ -37,14 +37,16 @@ def differences(settings: Settings) -> list[str]:
     log = events_of(settings)
     with psycopg.connect(settings.postgres, connect_timeout=3) as connection:
         audit = connection.execute(_AUDIT).fetchall()
-        rows = {
+        rows: dict[str, dict[str, int]] = {
             table: dict(connection.execute(f"SELECT {key}::text, version FROM {table}".encode()).fetchall())
             for table, key in (("deliveries", "delivery_id"), ("drivers", "driver_id"))
         }
         delivered = {
             row[0] for row in connection.execute("SELECT delivery_id::text FROM deliveries WHERE status = 'delivered'")
         }
-        holds = dict(connection.execute("SELECT driver_id, holds FROM drivers WHERE holds <> 0").fetchall())
+        holds: dict[str, int] = dict(
+            connection.execute("SELECT driver_id, holds FROM drivers WHERE holds <> 0").fetchall()
+        )
     return [*_chain(log, audit), *_states(log, rows, delivered), *_held(log, holds)]
 
 

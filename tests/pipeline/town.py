@@ -49,9 +49,7 @@ class Town:
         changes = {"geo_timeout_ms": 500, "gateway_port": free_port()}
         self.settings: Settings = self.dispatch.settings.model_copy(update=changes)
         setup.publish_policy(self.settings, POLICY)
-        self.dispatch.read(
-            *topics.CATALOGUE
-        )  # a partition just made has no leader for a moment, and RulesFollower dies
+        self.dispatch.read(*topics.CATALOGUE)  # waits until every partition just made has a leader
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._couriers: Couriers | None = None
