@@ -16,7 +16,7 @@ from deploy.demo.feed import NotSent, feed
 from deploy.demo.order_file import read
 from deploy.demo.view import Tally
 from deploy.local import Addresses
-from deploy.local.stack import StackOptions, baton, down, plan, running, up
+from deploy.local.stack import StackOptions, baton, down, plan, up
 from dispatch.checker import check_log
 from dispatch.config import Settings
 from dispatch.contract import codec, topics
@@ -29,8 +29,7 @@ _QUIET_S = 3.0
 def run(settings: Settings, console: Console, *, drivers: int, speed: float, orders: int) -> int:
     """0 when every rule held and every order was settled, else 1."""
     folder = (settings.home / "demo").resolve()
-    if running(folder):
-        down(folder)
+    down(folder)
     shutil.rmtree(folder, ignore_errors=True)
     given = Addresses(settings.kafka, settings.postgres, settings.valkey)
     console.print(

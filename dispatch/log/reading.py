@@ -28,7 +28,7 @@ def read_all(brokers: str, topics: Sequence[str], *, committed: bool = True) -> 
         places = [TopicPartition(topic, number, 0) for topic in topics for number in known[topic].partitions]
         left = set()
         for place in places:
-            low, high = _watermarks(consumer, place)
+            low, high = watermarks(consumer, place)
             if high > low:
                 left.add((place.topic, place.partition))
         consumer.assign([place for place in places if (place.topic, place.partition) in left])
@@ -45,7 +45,7 @@ def read_all(brokers: str, topics: Sequence[str], *, committed: bool = True) -> 
         consumer.close()
 
 
-def _watermarks(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+def watermarks(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
     """First and next offset. A partition just created or moved has no leader for a moment: asked again."""
     for _ in range(_TRIES - 1):
         try:

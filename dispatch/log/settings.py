@@ -12,8 +12,10 @@ class HostSettings:
     brokers: str
     group: str
     slot: int = 0
-    batch_limit: int = 500
-    """Commands in one transaction; with some 100 us each, it stays open well below 200 ms."""
+    batch_limit: int = 2_000
+    """Commands in one transaction; with some 80 us each, it stays open for less than 200 ms."""
+    batch_bytes: int = 8_000_000
+    """Bytes of commands after which a transaction takes no more: large ones must not keep it open for long."""
     session_timeout_ms: int = 6_000
     """A worker that is gone for longer loses its partitions; one that is back before keeps them without a rebalance."""
     transaction_timeout_ms: int = 5_000

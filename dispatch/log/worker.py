@@ -27,6 +27,7 @@ Place = tuple[str, int]
 Due = list[tuple[PartitionStore, list[tuple[str, Deadline]]]]
 _IDLE_S = 0.1
 _SEEKS = 50
+_TAKEN = 250
 _BACKOFF_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 logger = logs.get("dispatch.log.worker")
 
@@ -234,9 +235,14 @@ class Worker:
             return []
         records: list[Record] = []
         self._note(first, records)
-        if limit > 1:
-            for message in self._consumer.consume(limit - 1, 0):
+        room = self._settings.batch_bytes - len(first)
+        while len(records) < limit and room > 0:
+            more = self._consumer.consume(min(_TAKEN, limit - len(records)), 0)
+            if not more:
+                break
+            for message in more:
                 self._note(message, records)
+                room -= len(message)
         return records
 
     def _note(self, message: Consumed, records: list[Record]) -> None:

@@ -1,5 +1,6 @@
 """The worker process: both aggregates and the inbound door on the host."""
 
+import gc
 import os
 import signal
 import threading
@@ -57,8 +58,15 @@ def dead_letter_record(letter: DeadLetter, worker: str) -> DeadLetterRecord:
     )
 
 
+def rest_the_collector() -> None:
+    """Decisions make no cycles: the collector, which walks every object kept, took a sixth of the worker's time."""
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+
+
 def run(settings: Settings, stop: threading.Event) -> None:
     """Works until stopped. Raises Fenced when another process has taken the slot."""
+    rest_the_collector()
     rules = Rules()
     follower = RulesFollower(settings.kafka, settings.namespace, rules)
     follower.start()
