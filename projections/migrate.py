@@ -18,6 +18,6 @@ def up(dsn: str) -> None:
     command.upgrade(_config(dsn), "head")
 
 
-def down(dsn: str) -> None:
-    """Takes them all away."""
-    command.downgrade(_config(dsn), "base")
+def down(dsn: str, to: str = "base") -> None:
+    """Takes away what came after a revision; all, if none is named."""
+    command.downgrade(_config(dsn), to)

@@ -12,11 +12,11 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from dispatch.contract import codec
+from dispatch.contract import codec, topics
 from dispatch.contract.errors import ContractError
 from dispatch.contract.records.system import DriverLocation
 from dispatch.log.application import Record
-from projections.models import AUDIT, FOLDED, Folded
+from projections.models import AUDIT, CONTACTS, FOLDED, Folded, Latest
 from projections.models.audit import WORDS
 from projections.models.audit import row as audit_row
 from projections.models.model import Row
@@ -52,6 +52,8 @@ class Folding:
 
     audit: list[Row] = field(default_factory=list)
     events: list[Any] = field(default_factory=list)
+    contacts: dict[str, Row | None] = field(default_factory=dict)
+    """By delivery; None: erased."""
     poison: list[Poison] = field(default_factory=list)
     positions: dict[Place, Position] = field(default_factory=dict)
 
@@ -85,24 +87,28 @@ def fold(records: Sequence[Record], at: dict[Place, Position], namespace: str) -
         if record.offset < position.next_offset:
             continue
         try:
-            event = codec.decode(record.value)
-            if type(event) in WORDS:
-                topic = record.topic.removeprefix(namespace)
-                row = audit_row(
-                    event, record.value or b"", (topic, record.partition, record.offset), position.last_hash
-                )
-                folding.audit.append(row)
-                position.last_hash = row["hash"]
-                folding.events.append(event)
-            elif isinstance(event, DriverLocation):
-                folding.events.append(event)
+            topic = record.topic.removeprefix(namespace)
+            if topic == topics.CONTACTS.name:
+                if (read := CONTACTS.read(record.key, record.value)) is not None:
+                    folding.contacts[read[0]] = read[1]
             else:
-                raise ContractError(f"a {type(event).__name__} is no event")
+                _add(folding, record, topic, position)
         except ContractError as error:
             folding.poison.append(Poison(record, error.reason, error.place))
         position.next_offset = record.offset + 1
         folding.positions[place] = position
     return folding
+
+
+def _add(folding: Folding, record: Record, topic: str, position: Position) -> None:
+    event = codec.decode(record.value)
+    if type(event) in WORDS:
+        row = audit_row(event, record.value or b"", (topic, record.partition, record.offset), position.last_hash)
+        folding.audit.append(row)
+        position.last_hash = row["hash"]
+    elif not isinstance(event, DriverLocation):
+        raise ContractError(f"a {type(event).__name__} is no event")
+    folding.events.append(event)
 
 
 def write(connection: Connection, folding: Folding, at: dict[Place, Position]) -> None:
@@ -113,6 +119,7 @@ def write(connection: Connection, folding: Folding, at: dict[Place, Position]) -
         for model in FOLDED:
             _merge(connection, model, folding.events)
         _append(connection, folding.audit)
+        _replace(connection, CONTACTS, folding.contacts)
 
 
 def _advance(connection: Connection, place: Place, expected: int, position: Position) -> None:
@@ -152,9 +159,7 @@ def _merge(connection: Connection, model: Folded, events: Sequence[Any]) -> None
             row = rows[key] = dict.fromkeys(model.columns) | model.defaults | {model.key: key}
         model.handles[type(event)](row, event)
     _copy(connection, model.table, model.columns, rows.values())
-    changes = sql.SQL(", ").join(
-        sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in model.columns if name != model.key
-    )
+    changes = _taken_over(name for name in model.columns if name != model.key)
     connection.execute(
         sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} ON CONFLICT ({}) DO UPDATE SET {}").format(
             sql.Identifier(model.table),
@@ -178,6 +183,35 @@ def _append(connection: Connection, rows: Sequence[Row]) -> None:
                 sql.Identifier(f"new_{AUDIT.table}"),
             )
         )
+
+
+def _replace(connection: Connection, model: Latest, rows: dict[str, Row | None]) -> None:
+    gone = [key for key, row in rows.items() if row is None]
+    if gone:
+        connection.execute(
+            sql.SQL("DELETE FROM {} WHERE {} = ANY(%s::uuid[])").format(
+                sql.Identifier(model.table), sql.Identifier(model.key)
+            ),
+            (gone,),
+        )
+    kept = {key: row for key, row in rows.items() if row is not None}
+    if not kept:
+        return
+    arrays = [sql.SQL("%s::uuid[]")] + [sql.SQL("%s::{}[]").format(sql.SQL(name)) for name in model.types]
+    connection.execute(
+        sql.SQL("INSERT INTO {} ({}) SELECT * FROM unnest({}) ON CONFLICT ({}) DO UPDATE SET {}").format(
+            sql.Identifier(model.table),
+            _names((model.key, *model.columns)),
+            sql.SQL(", ").join(arrays),
+            sql.Identifier(model.key),
+            _taken_over(model.columns),
+        ),
+        [list(kept), *([row[name] for row in kept.values()] for name in model.columns)],
+    )
+
+
+def _taken_over(columns: Iterable[str]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in columns)
 
 
 def _copy(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:

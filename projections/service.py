@@ -34,7 +34,8 @@ class Projector:
         self._state = "starting"
         self._stop = threading.Event()
         self._topics = [
-            namespace + topic.name for topic in (topics.DELIVERY_EVENTS, topics.DRIVER_EVENTS, topics.DRIVER_LOCATIONS)
+            namespace + topic.name
+            for topic in (topics.DELIVERY_EVENTS, topics.DRIVER_EVENTS, topics.DRIVER_LOCATIONS, topics.CONTACTS)
         ]
         self._producer = Producer({"bootstrap.servers": brokers, "enable.idempotence": True})
         self._consumer = Consumer(
@@ -107,7 +108,7 @@ class Projector:
         for poison in folding.poison:
             logger.error("poison", topic=poison.record.topic, partition=poison.record.partition,
                          offset=poison.record.offset, reason=poison.reason)  # fmt: skip
-            letter = _letter(poison)
+            letter = _letter(poison, personal=poison.record.topic == self._namespace + topics.CONTACTS.name)
             self._producer.produce(
                 self._namespace + topics.DEAD_LETTERS.name, codec.encode(letter), letter.source_topic.encode()
             )
@@ -120,9 +121,10 @@ class Projector:
             prepare(self._connection)
         return self._connection
 
-    def _lost(self, error: Exception) -> None:
-        self._state = f"postgres: {error}"
-        logger.warning("postgres_unreachable", reason=str(error))
+    def _lost(self, error: psycopg.Error) -> None:
+        reason = error.diag.message_primary or str(error)  # the rest of what a server says may quote rows
+        self._state = f"postgres: {reason}"
+        logger.warning("postgres_unreachable", reason=reason)
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -155,14 +157,16 @@ class Projector:
             self._consumer.seek(TopicPartition(topic, number, position.next_offset))
 
 
-def _letter(poison: Poison) -> DeadLetter:
+def _letter(poison: Poison, *, personal: bool) -> DeadLetter:
+    """The record as it was; of personal data only where it stands, for dead letters are kept when a contact is not."""
     record = poison.record
+    value = None if personal else record.value
     return DeadLetter(
         source_topic=record.topic,
         partition=record.partition,
         offset=record.offset,
         key=record.key,
-        value=record.value[:_KEPT_BYTES] if record.value is not None else None,
+        value=value[:_KEPT_BYTES] if value is not None else None,
         value_bytes=len(record.value or b""),
         error="Poison",
         reason=poison.reason[:1000],

@@ -31,6 +31,19 @@ class AppendOnly:
     columns: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """A table with the last record of each key, as it is; neither folded nor audited."""
+
+    table: str
+    key: str
+    columns: tuple[str, ...]
+    """Without the key, and `types` in the same order."""
+    types: tuple[str, ...]
+    read: Callable[[bytes | None, bytes | None], tuple[str, Row | None] | None]
+    """From a record's key and value: the row's key and the row, None to delete it; None: not of this table."""
+
+
 def moment(ms: int | None) -> datetime | None:
     """UTC milliseconds as Postgres takes them."""
     return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
