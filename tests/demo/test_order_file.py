@@ -48,7 +48,7 @@ def _changed(tmp_path: Path, column: str, value: str) -> Path:
         ("dropoff_lat", "48,0", 7, "'48,0' is not a number"),
         ("dropoff_lng", "180.1", 8, "is 180.1; -180 to 180 is allowed"),
         ("dropoff_lat", "-inf", 7, "is -inf; -90 to 90 is allowed"),
-        ("vehicle", "tank", 16, "'tank' is not known; any, bicycle, scooter, motorbike, car, van are"),
+        ("vehicle", "tank", 16, "'tank' is not known; any, bicycle, car, motorbike, scooter, van are"),
         ("customer_name", "a" * 5_000, 13, "has 5000 characters; at most"),
         ("store_name", "a\x00b", 4, "holds a NUL character"),
         ("arrives_s", "nan", 1, "is nan; 0 to 10000000 seconds are allowed"),
