@@ -24,7 +24,7 @@ def create_app(settings: Settings) -> FastAPI:
     """The gateway of these settings; it connects when it starts."""
     reads = Reads(settings.postgres)
     listeners = sockets.Sockets(reads)
-    log = LogClient(settings.kafka, settings.namespace, settings.slot, listeners.tell)
+    log = LogClient(settings.kafka, settings.namespace, settings.slot, listeners)
     keys = redis.Redis.from_url(settings.valkey, socket_timeout=0.2) if settings.valkey else None
     commander = Commander(log, keys, settings.namespace, settings.reply_timeout_s)
 

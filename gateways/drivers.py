@@ -34,7 +34,7 @@ def routes(commander: Commander, reads: Reads, sockets: Sockets) -> APIRouter:
     router = APIRouter(tags=["drivers"])
     _duty(router, commander)
     _offers(router, commander, reads, sockets)
-    _hands(router, commander)
+    _hands(router, commander, reads)
 
     async def location(driver_id: str, body: LocationBody | list[LocationBody]) -> Response:
         """One ping, or those gathered while the network was away. Taken, not decided."""
@@ -135,7 +135,12 @@ def _offers(router: APIRouter, commander: Commander, reads: Reads, sockets: Sock
         return await answered(request, names, body, deliveries.RejectOffer, **fields)
 
 
-def _hands(router: APIRouter, commander: Commander) -> None:
+def _hands(router: APIRouter, commander: Commander, reads: Reads) -> None:
+    @router.get("/v2/drivers/{driver_id}/deliveries/{delivery_id}")
+    async def in_hand(driver_id: str, delivery_id: str) -> Response:
+        """A delivery with customer and exact place, for the driver who holds it and while they do."""
+        return json(await reads.in_hand(driver_id, delivery_id), headers={"cache-control": "no-store"})
+
     async def held(request: Request, names: tuple[str, str], body: Any, kind: type[Any]) -> Response:
         driver_id, delivery_id = names
         header = await commander.header(request, "driver", driver_id, delivery_id)

@@ -3,12 +3,12 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from dispatch.contract import codec, topics
+from dispatch.contract import codec, registry, topics
 from dispatch.contract.errors import ContractError
 from dispatch.contract.records.driver_events import DriverAvailabilityChanged
 from dispatch.contract.records.offers import AssignmentEnded, DeliveryAssigned, OfferCreated, OfferEnded
@@ -16,17 +16,30 @@ from dispatch.contract.records.system import Reply
 from dispatch.log import logs
 from gateways.problems import unreachable
 
-Told = Callable[[Any], None]
 _WATCHED = (OfferCreated, OfferEnded, DeliveryAssigned, AssignmentEnded, DriverAvailabilityChanged)
+_KINDS = {row.id: codec.RECORD_TYPES.get(row.subject) for row in registry.registered()}
+"""By schema id, of every version ever released."""
+_HEAD = 5
+"""Bytes before the body: a zero, and the schema id."""
 logger = logs.get("gateways.log_client")
+
+
+class Listeners(Protocol):
+    """Who is told of records from the log."""
+
+    def listens(self, driver_id: str) -> bool:
+        """Whether this driver is connected here. From any thread."""
+
+    def tell(self, record: Any) -> None:
+        """A record, on the event loop."""
 
 
 class LogClient:
     """One producer, and a thread for each kind of reading. Futures wake on the event loop, once a batch."""
 
-    def __init__(self, brokers: str, namespace: str, slot: int, told: Told) -> None:
+    def __init__(self, brokers: str, namespace: str, slot: int, listeners: Listeners) -> None:
         self._brokers, self._namespace, self._slot = brokers, namespace, slot
-        self._told = told
+        self._listeners = listeners
         self._waiting: dict[tuple[str, str], asyncio.Future[Reply]] = {}
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -161,14 +174,16 @@ class LogClient:
                 self._states[part] = error.str()
                 continue
             self._states[part] = "up"
+            value = message.value()
+            if not wanted(self._listeners, message.key(), value):
+                continue
             try:
-                record = codec.decode(message.value())
+                record = codec.decode(value)
             except ContractError as wrong:
                 logger.error("poison", topic=message.topic(), partition=message.partition(), offset=message.offset(),
                              reason=str(wrong))  # fmt: skip
                 continue
-            if isinstance(record, (Reply, *_WATCHED)):
-                records.append(record)
+            records.append(record)
         if records:
             self._loop.call_soon_threadsafe(self._take, records)
 
@@ -179,4 +194,15 @@ class LogClient:
                 if future is not None and not future.done():
                     future.set_result(record)
             else:
-                self._told(record)
+                self._listeners.tell(record)
+
+
+def wanted(listeners: Listeners, key: bytes | None, value: bytes | None) -> bool:
+    """Whether to decode: what nobody here listens to costs more than all the rest. Poison is, to be told of.
+
+    Offers are always, for an answer may name an offer that was told through another gateway.
+    """
+    kind = _KINDS.get(int.from_bytes((value or b"")[1:_HEAD], "big"))
+    if kind is None or kind in (Reply, OfferCreated):
+        return True
+    return kind in _WATCHED and listeners.listens((key or b"").decode(errors="replace"))

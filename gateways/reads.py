@@ -1,15 +1,23 @@
 """What the gateway reads from the read models; 404 for what they do not know, 503 when Postgres is away."""
 
-from collections.abc import Awaitable
+import asyncio
+import time
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from dispatch.log import logs
 from gateways.problems import Problem, unreachable
 from projections import queries
 
 T = TypeVar("T")
+ANSWER_S = 3.0
+"""How long Postgres may take; a frozen one gives no sign."""
+CONTACT_S = 1.0
+"""How long a contact is waited for: the projector may be a moment behind."""
+_AGAIN_S = 0.05
+logger = logs.get("gateways.reads")
 
 
 class Reads:
@@ -29,10 +37,9 @@ class Reads:
     async def state(self) -> str:
         """For /ready."""
         try:
-            async with self._pool.connection(timeout=1) as connection:
-                await connection.execute("SELECT 1")
-        except (psycopg.Error, PoolTimeout) as error:
-            return f"postgres: {error}"
+            await self._ask(queries.answers, limit_s=1.0)
+        except Problem as problem:
+            return problem.detail
         return "up"
 
     async def delivery(self, delivery_id: str) -> dict[str, Any]:
@@ -60,6 +67,27 @@ class Reads:
         rows: list[dict[str, Any]] = await self._ask(queries.held_by, driver_id)
         return rows
 
+    async def in_hand(self, driver_id: str, delivery_id: str) -> dict[str, Any]:
+        """A delivery with its contact, for the driver who holds it; for all others it is not there."""
+        row: dict[str, Any] | None = await self._ask(queries.held, driver_id, delivery_id)
+        if row is None:
+            raise Problem(404, "not_held", "No delivery of this id is in this driver's hands now.")
+        return handed_over(row, await self.contact(delivery_id))
+
+    async def contact(self, delivery_id: str) -> dict[str, Any] | None:
+        """Whom it goes to, waited for; None when that is not known in time."""
+        until = time.monotonic() + CONTACT_S
+        while (left_s := until - time.monotonic()) > 0:
+            try:
+                row: dict[str, Any] | None = await self._ask(queries.contact, delivery_id, limit_s=left_s)
+            except Problem as problem:
+                logger.warning("postgres_unreachable", reason=problem.detail)
+                return None
+            if row is not None:
+                return row
+            await asyncio.sleep(_AGAIN_S)
+        return None
+
     async def delivery_of(self, offer_id: str) -> str | None:
         """Which delivery an offer is about."""
         found: str | None = await self._ask(queries.delivery_of, offer_id)
@@ -70,13 +98,32 @@ class Reads:
         rows: list[dict[str, Any]] = await self._ask(queries.unassigned, limit)
         return rows
 
-    async def _ask(self, query: Any, *arguments: Any) -> Any:
+    async def _ask(self, query: Any, *arguments: Any, limit_s: float = ANSWER_S) -> Any:
+        """The answer. A query that is given up ends by itself, for a frozen server does not let it be cancelled."""
+        asking = asyncio.create_task(self._answer(query, limit_s, *arguments))
         try:
-            async with self._pool.connection() as connection:
-                answer: Awaitable[Any] = query(connection, *arguments)
-                return await answer
+            done, _ = await asyncio.wait({asking}, timeout=limit_s)
+        finally:
+            asking.cancel()
+        if not done:
+            raise unreachable("Postgres")
+        return asking.result()
+
+    async def _answer(self, query: Any, limit_s: float, *arguments: Any) -> Any:
+        try:
+            async with self._pool.connection(limit_s) as connection:
+                return await query(connection, *arguments)
         except (psycopg.OperationalError, PoolTimeout) as error:
             raise unreachable("Postgres") from error
+
+
+def handed_over(message: dict[str, Any], contact: dict[str, Any] | None) -> dict[str, Any]:
+    """A message to the driver who holds the delivery, with contact and exact place as far as they are known."""
+    if contact is None:
+        return message | {"contact": None}
+    place = {"lat": contact["lat"], "lng": contact["lng"]}
+    exact = {} if None in place.values() else {"dropoff": place}
+    return message | exact | {"contact": {name: contact[name] for name in ("name", "phone", "address", "note")}}
 
 
 def _found(row: dict[str, Any] | None, code: str, what: str) -> dict[str, Any]:

@@ -6,18 +6,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from fastapi import APIRouter, WebSocket
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from dispatch.contract.records.driver_events import DriverAvailabilityChanged
 from dispatch.contract.records.offers import AssignmentEnded, DeliveryAssigned, OfferCreated, OfferEnded
 from dispatch.contract.records.shared import OfferTerms
 from gateways.problems import Problem
-from gateways.reads import Reads
+from gateways.reads import Reads, handed_over
 
 QUEUE = 256
 """Messages that may wait for one reader."""
 TOO_SLOW = 4008
 _OFFERS_KNOWN = 20_000
+_Waiting = bytes | asyncio.Task[bytes] | None
+"""A message, one that waits for its contact, or None: too slow."""
 
 
 class Sockets:
@@ -25,12 +27,16 @@ class Sockets:
 
     def __init__(self, reads: Reads) -> None:
         self._reads = reads
-        self._open: defaultdict[str, set[asyncio.Queue[bytes | None]]] = defaultdict(set)
+        self._open: defaultdict[str, set[asyncio.Queue[_Waiting]]] = defaultdict(set)
         self._offers: OrderedDict[str, str] = OrderedDict()
 
     def delivery_of(self, offer_id: str) -> str | None:
         """Which delivery a recent offer is about."""
         return self._offers.get(offer_id)
+
+    def listens(self, driver_id: str) -> bool:
+        """Whether the driver is connected here. From any thread."""
+        return driver_id in self._open
 
     def tell(self, record: Any) -> None:
         """Takes a record from the log; runs on the event loop."""
@@ -41,7 +47,9 @@ class Sockets:
         queues = self._open.get(record.driver_id)
         if not queues:
             return
-        message = orjson.dumps(worded(record))
+        message: _Waiting = orjson.dumps(worded(record))
+        if isinstance(record, DeliveryAssigned):
+            message = asyncio.create_task(self._assigned(record))
         for queue in list(queues):
             if queue.full():
                 while not queue.empty():
@@ -53,29 +61,37 @@ class Sockets:
     async def serve(self, socket: WebSocket, driver_id: str) -> None:
         """One connection, until either side ends it. What is open already is told first."""
         await socket.accept()
-        queue: asyncio.Queue[bytes | None] = asyncio.Queue(QUEUE)
+        queue: asyncio.Queue[_Waiting] = asyncio.Queue(QUEUE)
         self._open[driver_id].add(queue)
-        sender = asyncio.create_task(self._send(socket, driver_id, queue))
+        sides = [asyncio.create_task(self._send(socket, driver_id, queue)), asyncio.create_task(_listen(socket))]
         try:
-            while True:
-                heard = await socket.receive()
-                if heard["type"] == "websocket.disconnect" or sender.done():
-                    return
+            done, _ = await asyncio.wait(sides, return_when=asyncio.FIRST_COMPLETED)
+            for side in done:
+                side.result()
         finally:
-            sender.cancel()
+            for side in sides:
+                side.cancel()
             self._open[driver_id].discard(queue)
             if not self._open[driver_id]:
                 self._open.pop(driver_id, None)
 
-    async def _send(self, socket: WebSocket, driver_id: str, queue: "asyncio.Queue[bytes | None]") -> None:
-        for present in await self._present(driver_id):
-            await socket.send_text(orjson.dumps(present).decode())
-        while True:
-            message = await queue.get()
-            if message is None:
-                await socket.close(TOO_SLOW, "too slow a reader")
-                return
-            await socket.send_text(message.decode())
+    async def _send(self, socket: WebSocket, driver_id: str, queue: asyncio.Queue[_Waiting]) -> None:
+        try:
+            for present in await self._present(driver_id):
+                await socket.send_text(orjson.dumps(present).decode())
+            while True:
+                message = await queue.get()
+                if message is None:
+                    await socket.close(TOO_SLOW, "too slow a reader")
+                    return
+                whole = message if isinstance(message, bytes) else await asyncio.shield(message)
+                await socket.send_text(whole.decode())
+        except WebSocketDisconnect:
+            return
+
+    async def _assigned(self, record: DeliveryAssigned) -> bytes:
+        """The message once its contact is known. Only this driver's later messages wait for it."""
+        return orjson.dumps(handed_over(worded(record), await self._reads.contact(record.delivery_id)))
 
     async def _present(self, driver_id: str) -> list[dict[str, Any]]:
         """Offers and assignments from before the connection. Without the read model: none, and the log goes on."""
@@ -84,9 +100,17 @@ class Sockets:
             held = await self._reads.assignments(driver_id)
         except Problem:
             return []
+        contacts = await asyncio.gather(*(self._reads.contact(str(row["delivery_id"])) for row in held))
         return [{"type": "DELIVERY_OFFERED_V2", **row} for row in offers] + [
-            {"type": "DELIVERY_ASSIGNED", **row} for row in held
+            {"type": "DELIVERY_ASSIGNED", **handed_over(row, contact)}
+            for row, contact in zip(held, contacts, strict=True)
         ]
+
+
+async def _listen(socket: WebSocket) -> None:
+    """Until the other side is gone; what it says is passed over."""
+    while (await socket.receive())["type"] != "websocket.disconnect":
+        continue
 
 
 def routes(sockets: Sockets) -> APIRouter:

@@ -15,6 +15,11 @@ async def _rows(connection: AsyncConnection[Any], statement: str, *arguments: An
         return await cursor.fetchall()
 
 
+async def answers(connection: AsyncConnection[Any]) -> None:
+    """Whether Postgres does."""
+    await connection.execute("SELECT 1")
+
+
 async def delivery(connection: AsyncConnection[Any], delivery_id: str) -> Row | None:
     """One delivery."""
     rows = await _rows(connection, "SELECT * FROM deliveries WHERE delivery_id::text = %s", delivery_id)
@@ -51,6 +56,19 @@ async def held_by(connection: AsyncConnection[Any], driver_id: str) -> list[Row]
         " WHERE driver_id = %s AND ended_at IS NULL AND assigned_at IS NOT NULL AND status <> 'offered'"
     )
     return [_placed(row) for row in await _rows(connection, statement, driver_id)]
+
+
+async def held(connection: AsyncConnection[Any], driver_id: str, delivery_id: str) -> Row | None:
+    """This delivery, if the driver holds it now."""
+    rows = await held_by(connection, driver_id)
+    return next((row for row in rows if str(row["delivery_id"]) == delivery_id), None)
+
+
+async def contact(connection: AsyncConnection[Any], delivery_id: str) -> Row | None:
+    """Whom a delivery goes to, and exactly where: for nobody but the driver who holds it."""
+    statement = "SELECT name, phone, address, note, lat, lng FROM contacts WHERE delivery_id = %s::uuid"
+    rows = await _rows(connection, statement, delivery_id)
+    return rows[0] if rows else None
 
 
 async def delivery_of(connection: AsyncConnection[Any], offer_id: str) -> str | None:

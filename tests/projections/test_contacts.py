@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from msgspec.structs import replace
 
+from deploy.local import Addresses
 from dispatch.contract import codec, identity
 from dispatch.contract.records.system import Contact, DeadLetter
 from dispatch.log.application import Record
@@ -146,14 +147,14 @@ def test_what_else_cannot_be_read_is_set_aside_whole() -> None:
 
 @pytest.mark.servers
 def test_an_error_of_the_server_is_told_without_the_rows_it_quotes(
-    tables: psycopg.Connection[Any], capsys: pytest.CaptureFixture[str]
+    tables: psycopg.Connection[Any], servers: Addresses, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tables.execute("ALTER TABLE contacts ADD CHECK (phone <> '13')")
     tables.commit()
     with pytest.raises(psycopg.errors.CheckViolation) as caught:
         project(tables, a_record(0, replace(CLARA, phone="13")))
     assert "Clara" in str(caught.value)
-    projector = Projector("127.0.0.1:1", "", "")
+    projector = Projector(servers.kafka, "", "")
     projector._stop.set()
     projector._lost(caught.value)
     assert "Clara" not in json.dumps(projector.parts())

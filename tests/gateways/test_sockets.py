@@ -1,0 +1,237 @@
+"""What a driver's socket tells when the read model is behind, and what the log client does not read."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import pytest
+from fastapi import WebSocket
+
+from dispatch.contract import codec, identity
+from dispatch.contract.records.driver_events import DriverReservationReleased
+from dispatch.contract.records.offers import AssignmentEnded, DeliveryAssigned, OfferCreated
+from dispatch.contract.records.shared import OfferTerms
+from gateways import log_client
+from gateways.problems import Problem, unreachable
+from gateways.reads import Reads, handed_over
+from gateways.sockets import Sockets
+
+AT_MS = 1_790_000_000_000
+ONE = identity.derived("one")
+CLARA = {"name": "Clara Q.", "phone": "1", "address": "Basler Str. 1", "note": "", "lat": 48.012345, "lng": 7.86}
+TERMS = OfferTerms(
+    store_name="Anker", pickup_lat=1, pickup_lng=1, dropoff_lat=48.012, dropoff_lng=7.86, pickup_eta_ms=AT_MS,
+    delivery_eta_ms=AT_MS, pickup_distance_m=1330, total_distance_m=4000, earning_minor=489, incentive_minor=0,
+    currency="EUR",
+)  # fmt: skip
+
+
+class Tables:
+    """Stands for the read models: contacts that come after a while."""
+
+    def __init__(self, contact: Any = None, after_s: float = 0, held: Any = ()) -> None:
+        self.known, self.held, self.from_s = contact, list(held), time.monotonic() + after_s
+
+    async def contact(self, _delivery_id: str) -> Any:
+        await asyncio.sleep(max(0, self.from_s - time.monotonic()))
+        return self.known
+
+    async def offers(self, _driver_id: str, *, open_only: bool) -> list[Any]:
+        assert open_only
+        return []
+
+    async def assignments(self, _driver_id: str) -> list[Any]:
+        return self.held
+
+
+class Wire:
+    """Stands for a driver's connection."""
+
+    def __init__(self) -> None:
+        self.heard: list[dict[str, Any]] = []
+        self.gone = asyncio.Event()
+
+    async def accept(self) -> None:
+        return
+
+    async def receive(self) -> dict[str, str]:
+        await self.gone.wait()
+        return {"type": "websocket.disconnect"}
+
+    async def send_text(self, text: str) -> None:
+        self.heard.append(json.loads(text) | {"heard_at": time.monotonic()})
+
+    def kinds(self) -> list[str]:
+        return [message["type"] for message in self.heard]
+
+
+def an_assignment(driver_id: str = "ana") -> DeliveryAssigned:
+    return DeliveryAssigned(
+        offer_id=ONE, delivery_id=ONE, driver_id=driver_id, terms=TERMS, at_ms=AT_MS, how="accepted"
+    )
+
+
+def an_end(driver_id: str = "ana") -> AssignmentEnded:
+    return AssignmentEnded(offer_id=ONE, delivery_id=ONE, driver_id=driver_id, at_ms=AT_MS, why="completed")
+
+
+def played(tables: Tables, play: Callable[[Sockets, dict[str, Wire]], Awaitable[None]]) -> dict[str, Wire]:
+    """Ana and Ben connect, something happens, and they leave."""
+
+    async def whole() -> dict[str, Wire]:
+        sockets = Sockets(cast(Reads, tables))
+        wires = {name: Wire() for name in ("ana", "ben")}
+        served = [asyncio.create_task(sockets.serve(cast(WebSocket, wire), name)) for name, wire in wires.items()]
+        await asyncio.sleep(0.02)
+        await play(sockets, wires)
+        for wire in wires.values():
+            wire.gone.set()
+        await asyncio.gather(*served)
+        assert not sockets.listens("ana")
+        return wires
+
+    return asyncio.run(whole())
+
+
+async def until(true: Callable[[], bool], limit_s: float = 3) -> None:
+    async with asyncio.timeout(limit_s):
+        while not true():
+            await asyncio.sleep(0.005)
+
+
+def test_an_assignment_waits_for_its_contact_before_this_drivers_next_message_and_no_other_drivers() -> None:
+    async def play(sockets: Sockets, wires: dict[str, Wire]) -> None:
+        sockets.tell(an_assignment())
+        sockets.tell(an_end())
+        sockets.tell(an_end("ben"))
+        await until(lambda: len(wires["ana"].heard) == 2)
+
+    wires = played(Tables(CLARA, after_s=0.4), play)
+    assigned, ended = wires["ana"].heard
+    assert (assigned["type"], ended["type"]) == ("DELIVERY_ASSIGNED", "ASSIGNMENT_ENDED")
+    assert assigned["contact"] == {"name": "Clara Q.", "phone": "1", "address": "Basler Str. 1", "note": ""}
+    assert assigned["dropoff"] == {"lat": 48.012345, "lng": 7.86}
+    assert assigned["heard_at"] - wires["ben"].heard[0]["heard_at"] > 0.2
+
+
+def test_without_its_contact_an_assignment_is_told_all_the_same_and_says_so() -> None:
+    async def play(sockets: Sockets, wires: dict[str, Wire]) -> None:
+        sockets.tell(an_assignment())
+        await until(lambda: bool(wires["ana"].heard))
+
+    (assigned,) = played(Tables(None), play)["ana"].heard
+    assert assigned["contact"] is None
+    assert assigned["dropoff"] == {"lat": 48.012, "lng": 7.86}
+
+
+def test_an_offer_carries_no_contact() -> None:
+    offer = OfferCreated(offer_id=ONE, delivery_id=ONE, driver_id="ana", terms=TERMS, at_ms=AT_MS, expires_at_ms=AT_MS)
+
+    async def play(sockets: Sockets, wires: dict[str, Wire]) -> None:
+        sockets.tell(offer)
+        await until(lambda: bool(wires["ana"].heard))
+
+    (offered,) = played(Tables(CLARA), play)["ana"].heard
+    assert offered["type"] == "DELIVERY_OFFERED_V2"
+    assert offered["dropoff"] == {"lat": 48.012, "lng": 7.86}
+    assert "contact" not in offered
+    assert "Clara" not in json.dumps(offered)
+
+
+def test_a_contact_without_a_place_leaves_the_rounded_one() -> None:
+    message = handed_over({"dropoff": {"lat": 1, "lng": 2}}, CLARA | {"lat": None, "lng": None})
+    assert message["dropoff"] == {"lat": 1, "lng": 2}
+    assert message["contact"]["name"] == "Clara Q."
+
+
+def test_a_fault_on_the_way_to_the_driver_ends_the_connection_and_is_not_passed_over() -> None:
+    async def play(sockets: Sockets, _wires: dict[str, Wire]) -> None:
+        sockets.tell(an_assignment())
+        await asyncio.sleep(0.05)
+
+    class Broken(Tables):
+        async def contact(self, _delivery_id: str) -> Any:
+            raise RuntimeError("of ours")
+
+    with pytest.raises(RuntimeError, match="of ours"):
+        played(Broken(), play)
+
+
+class Slow(Reads):
+    """Reads whose contact is there at the third look, or whose Postgres is away or frozen."""
+
+    def __init__(self, answers: list[Any], frozen: bool = False) -> None:
+        super().__init__("host=127.0.0.1 port=1")
+        self.answers, self.frozen = answers, frozen
+
+    async def _answer(self, _query: Any, _limit_s: float, *_arguments: Any) -> Any:
+        if self.frozen:
+            while True:
+                try:
+                    await asyncio.sleep(2)
+                    return None
+                except asyncio.CancelledError:  # as psycopg does: it waits for a server that does not answer
+                    await asyncio.sleep(2)
+        answer = self.answers.pop(0) if self.answers else None
+        if isinstance(answer, Problem):
+            raise answer
+        return answer
+
+
+def test_the_contact_is_asked_for_until_the_projector_has_written_it() -> None:
+    assert asyncio.run(Slow([None, None, CLARA]).contact(ONE)) == CLARA
+
+
+@pytest.mark.parametrize(
+    ("reads", "least_s", "most_s"),
+    [
+        (Slow([]), 0.9, 1.4), (Slow([None, unreachable("Postgres")]), 0, 0.5),
+    ],
+    ids=["not there", "away"],
+)  # fmt: skip
+def test_a_contact_is_waited_for_a_second_at_most(reads: Reads, least_s: float, most_s: float) -> None:
+    began = time.monotonic()
+    assert asyncio.run(reads.contact(ONE)) is None
+    assert least_s <= time.monotonic() - began <= most_s
+
+
+def test_a_postgres_that_is_frozen_is_given_up() -> None:
+    async def whole() -> float:
+        reads, began = Slow([], frozen=True), time.monotonic()
+        assert await reads.contact(ONE) is None
+        assert await reads.state() == "Postgres does not answer; try again."
+        return time.monotonic() - began
+
+    assert asyncio.run(whole()) < 2.5
+
+
+class Here:
+    """Stands for the sockets: these drivers are connected."""
+
+    def __init__(self, *here: str) -> None:
+        self.here = here
+
+    def listens(self, driver_id: str) -> bool:
+        return driver_id in self.here
+
+    def tell(self, record: Any) -> None:
+        raise AssertionError(record)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        (b"ana", codec.encode(an_end()), True),
+        (b"ben", codec.encode(an_end("ben")), False),
+        (b"ana", (codec.schema_id(DriverReservationReleased)).to_bytes(5, "big"), False),
+        (b"ben", (codec.schema_id(OfferCreated)).to_bytes(5, "big"), True),
+        (b"ana", b"{}", True),
+        (b"ana", b"\x00\x00\x00\xff\xff", True),
+        (None, None, True),
+    ],
+    ids=["a driver here", "a driver elsewhere", "not for drivers", "an offer", "poison", "unknown schema", "nothing"],
+)
+def test_only_what_somebody_here_may_want_is_decoded(key: Any, value: Any, wanted: bool) -> None:
+    assert log_client.wanted(Here("ana"), key, value) is wanted
