@@ -85,9 +85,9 @@ class Load:
         names = []
         for number in range(count):
             order = Order(
-                seller_id="s", seller_order_id=str(number), store_name="Anker", pickup_lat=48.0 + number * 1e-6, pickup_lng=7.85,
-                dropoff_lat=48.01, dropoff_lng=7.86, order_value_minor=2000, delivery_fee_minor=299, currency="EUR",
-                placed_at_ms=now_ms(),
+                seller_id="s", seller_order_id=str(number), store_name="Anker", pickup_lat=48.0 + number * 1e-6,
+                pickup_lng=7.85, dropoff_lat=48.01, dropoff_lng=7.86, order_value_minor=2000, delivery_fee_minor=299,
+                currency="EUR", placed_at_ms=now_ms(),
             )  # fmt: skip
             name = identity.delivery_id("s", str(number))
             names.append(name)

@@ -147,8 +147,33 @@ def test_the_far_ends_of_the_earth_do_no_harm(fill: Fill) -> None:
     assert len(results) == 2
 
 
+def test_in_the_middle_of_a_crowd_the_nearest_are_found_for_every_order_of_a_burst(fill: Fill) -> None:
+    index = fill([a_driver(f"d{number:04}", number, rating=4) for number in range(2_000)])
+    needs = [a_need(lat=PLACE[0] + number * 10 / DEGREE_M, excluded=(f"d{number * 10:04}",)) for number in range(150)]
+    results = index.search(needs)
+    for number, result in enumerate(results[1:], 1):
+        assert set(names(result)[:2]) == {f"d{number * 10 - 1:04}", f"d{number * 10 + 1:04}"}
+        assert len(result.drivers) == 10
+        assert result.busy_in_radius == 0
+
+
+def test_the_busy_do_not_hide_the_free_behind_them(fill: Fill) -> None:
+    crowd = [a_driver(f"busy{number}", number, orders=1, availability="BUSY") for number in range(200)]
+    (result,) = fill([*crowd, a_driver("free", 4_000)]).search([a_need()])
+    assert names(result) == ["free"]
+    assert result.busy_in_radius > 0
+
+
 def test_an_empty_batch_has_no_answers(fill: Fill) -> None:
     assert fill([a_driver("ana")]).search([]) == []
+
+
+def test_the_second_index_too_is_left_alone_while_it_fails() -> None:
+    second = Scripted(*[False] * 9)
+    chain = Chain(Scripted(*[False] * 9), second)
+    for _ in range(6):
+        assert chain.search([a_need()])[0].failed
+    assert second.asked == 3
 
 
 @pytest.mark.servers

@@ -44,35 +44,31 @@ class Chain:
     """Never raises: a search that no index answers is a result that says so."""
 
     def __init__(self, first: CandidateIndex, second: CandidateIndex | None, breaker: Breaker | None = None) -> None:
-        self._first, self._second = first, second
-        self._breaker = breaker or Breaker()
+        self._steps = [("first", first, breaker or Breaker())]
+        if second is not None:
+            self._steps.append(("second", second, Breaker()))
 
     def search(self, needs: Sequence[SearchNeed]) -> list[SearchResult]:
         """All answers, in order."""
-        if self._breaker.lets_through():
+        for source, index, breaker in self._steps:
+            if not breaker.lets_through():
+                continue
             try:
-                answers = self._first.search(needs)
-                self._breaker.succeeded()
-                LOOKUPS.labels("first").inc()
-                return answers
+                answers = index.search(needs)
             except IndexUnavailable as error:
-                self._breaker.failed()
-                logger.warning("index_failing", source="first", reason=str(error))
-        if self._second is not None:
-            try:
-                answers = [replace(answer, redis_ok=False) for answer in self._second.search(needs)]
-                LOOKUPS.labels("second").inc()
-                return answers
-            except IndexUnavailable as error:
-                logger.warning("index_failing", source="second", reason=str(error))
+                breaker.failed()
+                logger.warning("index_failing", source=source, reason=str(error))
+                continue
+            breaker.succeeded()
+            LOOKUPS.labels(source).inc()
+            return answers if source == "first" else [replace(answer, redis_ok=False) for answer in answers]
         LOOKUPS.labels("none").inc()
         return [SearchResult(failed=True, redis_ok=False) for _ in needs]
 
     def close(self) -> None:
         """Lets connections go."""
-        self._first.close()
-        if self._second is not None:
-            self._second.close()
+        for _, index, _ in self._steps:
+            index.close()
 
 
 def open_index(settings: Settings) -> Chain:

@@ -77,7 +77,8 @@ class DriverIndex(CandidateIndex, Protocol):
 def judge(need: SearchNeed, drivers: Sequence[IndexedDriver], source: CandidateSource) -> SearchResult:
     """The answer to a need, given every driver within BEYOND radii: the one rule of all indexes.
 
-    Free: AVAILABLE or BUSY with room, the vehicle fitting, not excluded. Busy: working, but without room.
+    Free: AVAILABLE or BUSY with room, the vehicle fitting, not excluded. Busy: working, but without room. Where the
+    list is full, nobody else is counted: in the middle of a town that would cost more than the search.
     """
     measured = [(distance_m(need.lat, need.lng, driver.lat, driver.lng), driver) for driver in drivers]
     if need.named:
@@ -95,7 +96,9 @@ def judge(need: SearchNeed, drivers: Sequence[IndexedDriver], source: CandidateS
             free.append(driver.found(far))
         elif driver.availability in ("AVAILABLE", "BUSY"):
             busy += 1
-    return SearchResult(drivers=tuple(free[: need.limit]), source=source, busy_in_radius=busy, nearest_m=nearest)
+    if len(free) >= need.limit:
+        return SearchResult(drivers=tuple(free[: need.limit]), source=source)
+    return SearchResult(drivers=tuple(free), source=source, busy_in_radius=busy, nearest_m=nearest)
 
 
 def _fits(wanted: Vehicle, has: Vehicle) -> bool:

@@ -1,4 +1,4 @@
-"""The index in Valkey or Redis: one script answers a whole batch in one round trip.
+"""The index in Valkey or Redis: one script answers up to 32 needs in one round trip.
 
 Keys under the namespace: `drivers:geo` (free), `drivers:geo:busy` (working, without room), `drivers:geo:all`,
 `drivers:status` (id -> what is known), and its mark `drivers:status:complete`. Geo keys hold latitudes to +-85.05
@@ -17,10 +17,14 @@ from dispatch.inputs.candidates.port import BEYOND, IndexedDriver, IndexUnavaila
 FARTHEST_LAT = 85.05
 _SPARE = 4
 """Where a vehicle is wanted, so many times the limit is looked at, for some will not fit."""
+_AT_ONCE = 32
+"""Needs in one script: the server does nothing else meanwhile, and the time limit is for each."""
 _SEARCH = """
 if KEYS[5] and redis.call('GET', KEYS[5]) ~= '1' then
   return redis.error_reply('NOTFILLED the index is not complete')
 end
+-- A need: lng, lat, radius, how many radii at most, how many drivers, a name, whether the busy are always wanted.
+-- Ever wider rings: in the middle of a town the first is enough, and sorting the whole town for each need is not done.
 local answers = {}
 local function details(found, answer)
   if #found == 0 then return end
@@ -34,16 +38,24 @@ local function details(found, answer)
     end
   end
 end
-for i = 1, #ARGV, 6 do
+for i = 1, #ARGV, 7 do
   local answer = {}
   if ARGV[i + 5] ~= '' then
     local place = redis.call('GEOPOS', KEYS[3], ARGV[i + 5])[1]
     if place then details({{ARGV[i + 5], place}}, answer) end
   else
-    details(redis.call('GEOSEARCH', KEYS[1], 'FROMLONLAT', ARGV[i], ARGV[i + 1], 'BYRADIUS', ARGV[i + 3], 'm',
-      'ASC', 'COUNT', ARGV[i + 4], 'WITHCOORD'), answer)
-    details(redis.call('GEOSEARCH', KEYS[2], 'FROMLONLAT', ARGV[i], ARGV[i + 1], 'BYRADIUS', ARGV[i + 2], 'm',
-      'ASC', 'COUNT', '20', 'WITHCOORD'), answer)
+    local wanted, found, reach = tonumber(ARGV[i + 4]), nil, nil
+    for _, part in ipairs({0.1, 0.4, 1, tonumber(ARGV[i + 3])}) do
+      found = redis.call('GEOSEARCH', KEYS[1], 'FROMLONLAT', ARGV[i], ARGV[i + 1],
+        'BYRADIUS', ARGV[i + 2] * part, 'm', 'ASC', 'COUNT', wanted, 'WITHCOORD')
+      reach = part
+      if #found >= wanted then break end
+    end
+    details(found, answer)
+    if reach > 1 or ARGV[i + 6] == '1' then
+      details(redis.call('GEOSEARCH', KEYS[2], 'FROMLONLAT', ARGV[i], ARGV[i + 1], 'BYRADIUS', ARGV[i + 2], 'm',
+        'ASC', 'COUNT', '20', 'WITHCOORD'), answer)
+    end
   end
   answers[#answers + 1] = answer
 end
@@ -81,13 +93,17 @@ class ValkeyIndex:
         self._search = self._client.register_script(_SEARCH)
 
     def search(self, needs: Sequence[SearchNeed]) -> list[SearchResult]:
-        """All answers in one round trip. Raises IndexUnavailable."""
+        """All answers, in order. Raises IndexUnavailable."""
+        return [result for at in range(0, len(needs), _AT_ONCE) for result in self._answers(needs[at : at + _AT_ONCE])]
+
+    def _answers(self, needs: Sequence[SearchNeed]) -> list[SearchResult]:
         arguments: list[Any] = []
         for need in needs:
             spare = _SPARE if need.vehicle != "any" else 1
             count = (need.limit + len(need.excluded)) * spare + 1
             lat = max(-FARTHEST_LAT, min(FARTHEST_LAT, need.lat))
-            arguments += [need.lng, lat, need.radius_m, need.radius_m * BEYOND, count, need.named]
+            picky = "0" if need.vehicle == "any" else "1"
+            arguments += [need.lng, lat, need.radius_m, BEYOND, count, need.named, picky]
         try:
             answers: Any = self._search(keys=self._read, args=arguments)
         except redis.RedisError as error:
