@@ -59,11 +59,10 @@ class RulesFollower:
             }
         )
 
-    def start(self, timeout_s: float = 30) -> Rules:
+    def start(self) -> Rules:
         """Reads what is there, then follows. Raises confluent_kafka.KafkaException when Kafka is not reachable."""
         partitions = [TopicPartition(name, 0, 0) for name in self._topics]
-        ends = {name: self._consumer.get_watermark_offsets(TopicPartition(name, 0), timeout=timeout_s)[1]
-                for name in self._topics}  # fmt: skip
+        ends = {name: watermarks(self._consumer, TopicPartition(name, 0))[1] for name in self._topics}
         self._consumer.assign(partitions)
         while any(position.offset < ends[position.topic] for position in self._positions()):
             self._take(self._consumer.consume(100, 0.2))

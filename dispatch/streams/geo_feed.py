@@ -23,6 +23,7 @@ from dispatch.inputs.candidates.valkey import ValkeyIndex
 from dispatch.inputs.rules import Rules, RulesFollower
 from dispatch.log import logs
 from dispatch.log.health import HealthServer
+from dispatch.log.reading import watermarks
 from dispatch.streams.approach import Approach, moved
 from dispatch.streams.fleet import Fleet
 from dispatch.streams.waiting import Waiting
@@ -84,7 +85,7 @@ class GeoFeed:
             name = self._namespace + topic.name
             for number in known[name].partitions:
                 place = TopicPartition(name, number)
-                low, high = self._consumer.get_watermark_offsets(place, timeout=10)
+                low, high = watermarks(self._consumer, place)
                 place.offset = low if whole else high
                 if whole and high > low:
                     self._behind[name, number] = high
