@@ -14,6 +14,7 @@ from dispatch.contract import codec, topics
 from dispatch.contract.errors import ContractError
 from dispatch.contract.records.system import FlagPublished, PolicyPublished
 from dispatch.core.policy import Flag, Flags, Policy
+from dispatch.log.reading import watermarks
 
 POLICY_KEY = b"dispatch"
 logger = structlog.get_logger("dispatch.inputs.rules")
