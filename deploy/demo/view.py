@@ -4,14 +4,15 @@ from collections import Counter, deque
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 
 from dispatch.contract.records import delivery_events as events
 
-_LAST = 8
+_LAST = 6
+_DRIVER = 24
+_LONGEST_NAME = max(len(name) for name, kind in vars(events).items() if isinstance(kind, type))
 _STATUS: dict[type, str] = {
     events.DeliveryCreated: "created",
     events.AssignmentStarted: "searching",
@@ -78,7 +79,9 @@ class Tally:
                 self.needs_people.add(name)
             case events.DriverAssigned():
                 self.needs_people.discard(name)
-        self._last.append((event.at_ms, name[:8], kind.__name__, getattr(event, "driver_id", "")))
+        driver = getattr(event, "driver_id", "")
+        short = driver if len(driver) <= _DRIVER else f"{driver[: _DRIVER - 1]}…"
+        self._last.append((event.at_ms, name[:8], kind.__name__, short))
 
     def settled(self) -> int:
         """Deliveries that ended, or that people look at."""
@@ -90,25 +93,45 @@ class Tally:
         return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0
 
     def render(self, seconds: float, sent: int, wanted: int) -> RenderableType:
-        """The screen."""
-        counts = Counter(self.status.values())
-        by_status = Table("status", "deliveries", box=None)
-        for status in dict.fromkeys(_STATUS.values()):
-            if counts[status]:
-                by_status.add_row(status, str(counts[status]))
-        offers = Table("offers", "", box=None)
-        for word in _OFFERS.values():
-            offers.add_row(word, str(self.offers[word]))
-        offers.add_row("reassigned", str(self.reassigned))
-        offers.add_row("escalated", str(sum(self.escalated.values())))
-        figures = Table("figure", "", box=None)
-        figures.add_row("orders sent", f"{sent} of {wanted}")
-        figures.add_row("ended or with people", str(self.settled()))
-        figures.add_row("events", f"{self.events} ({self.events / max(seconds, 1):.0f}/s)")
-        figures.add_row("ready to offer p50", f"{self.percentile_ms(0.5)} ms")
-        figures.add_row("ready to offer p99", f"{self.percentile_ms(0.99)} ms")
+        """The screen: 80 columns and 24 rows are enough, and its height stays as it is."""
+        sides = Table.grid(padding=(0, 8))
+        sides.add_row(self._figures(seconds, sent, wanted), self._by_status())
         last = Table(box=None, show_header=False)
-        for at_ms, name, kind, driver_id in self._last:
-            moment = datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%H:%M:%S.%f")[:-3]
-            last.add_row(moment, name, kind, driver_id)
-        return Group(Columns([figures, by_status, offers], padding=(0, 4)), Panel(last, title="last events"))
+        for width in (12, 8, _LONGEST_NAME, _DRIVER):
+            last.add_column(no_wrap=True, min_width=width)
+        rows = [
+            (datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%H:%M:%S.%f")[:-3], *more)
+            for at_ms, *more in self._last
+        ]
+        for row in rows + [("", "", "", "")] * (_LAST - len(rows)):
+            last.add_row(*row)
+        return Group(sides, Panel(last, title="last events (UTC)", title_align="left"))
+
+    def _figures(self, seconds: float, sent: int, wanted: int) -> Table:
+        table = _table("so far", "")
+        table.add_row(f"orders sent, of {wanted:,}", f"{sent:,}")
+        table.add_row("ended or with people", f"{self.settled():,}")
+        table.add_row("events", f"{self.events:,}")
+        table.add_row("events a second", f"{self.events / max(seconds, 1):,.0f}")
+        table.add_row("ready to offer p50, ms", f"{self.percentile_ms(0.5):,}")
+        table.add_row("ready to offer p99, ms", f"{self.percentile_ms(0.99):,}")
+        for word in _OFFERS.values():
+            table.add_row(f"offers {word}", f"{self.offers[word]:,}")
+        table.add_row("reassigned", f"{self.reassigned:,}")
+        table.add_row("escalated", f"{self.escalated.total():,}")
+        return table
+
+    def _by_status(self) -> Table:
+        counts = Counter(self.status.values())
+        table = _table("status", "deliveries")
+        for status in dict.fromkeys(_STATUS.values()):
+            table.add_row(status, f"{counts[status]:,}", style="" if counts[status] else "dim")
+        return table
+
+
+def _table(words: str, figures: str) -> Table:
+    """Words to the left, figures to the right."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column(words, no_wrap=True, min_width=22)
+    table.add_column(figures, no_wrap=True, min_width=9, justify="right")
+    return table
