@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from dispatch.contract.records import delivery_commands as deliveries
 from dispatch.contract.records import driver_commands as drivers
 from gateways.commands import DELIVERIES, DRIVERS, Commander, json
-from gateways.models import AdminNoteBody, AssignBody, CancelBody, PauseBody, ReasonBody
+from gateways.models import AdminNoteBody, AssignBody, CancelBody, Id, PauseBody, ReasonBody
 from gateways.reads import Reads
 
 Actor = Annotated[str, Header(alias="x-actor-id", pattern=r"^[A-Za-z0-9_.:@|-]{1,128}$")]
@@ -24,23 +24,23 @@ def routes(commander: Commander, reads: Reads) -> APIRouter:
         return await commander.decided(DRIVERS, driver_id, made, where=f"/v2/drivers/{driver_id}")
 
     @router.post("/v2/admin/drivers/{driver_id}/pause")
-    async def pause(driver_id: str, body: PauseBody, request: Request, actor: Actor = "admin") -> Response:
+    async def pause(driver_id: Id, body: PauseBody, request: Request, actor: Actor = "admin") -> Response:
         """Out of service until an admin lifts it; says what becomes of the delivery in hand."""
         return await of_driver(request, driver_id, actor, drivers.PauseDriver, **body.model_dump())
 
     @router.post("/v2/admin/drivers/{driver_id}/unpause")
-    async def unpause(driver_id: str, body: ReasonBody, request: Request, actor: Actor = "admin") -> Response:
+    async def unpause(driver_id: Id, body: ReasonBody, request: Request, actor: Actor = "admin") -> Response:
         """In service again."""
         return await of_driver(request, driver_id, actor, drivers.UnpauseDriver, reason=body.reason)
 
     @router.get("/v2/deliveries/{delivery_id}")
-    async def delivery(delivery_id: str) -> Response:
+    async def delivery(delivery_id: Id) -> Response:
         """A delivery as the read model knows it."""
         return json(await reads.delivery(delivery_id))
 
     @router.get("/v2/deliveries/{delivery_id}/audit")
     @router.get("/v2/admin/deliveries/{delivery_id}/audit")
-    async def audit(delivery_id: str) -> Response:
+    async def audit(delivery_id: Id) -> Response:
         """Everything that happened to it, in order."""
         return json({"events": await reads.audit(delivery_id)})
 
@@ -59,32 +59,32 @@ def _on_deliveries(router: APIRouter, commander: Commander) -> None:
         return await commander.decided(DELIVERIES, delivery_id, command, where=f"/v2/deliveries/{delivery_id}")
 
     @router.post("/v2/admin/assignments/{delivery_id}/reassign")
-    async def reassign(delivery_id: str, body: AdminNoteBody, request: Request, actor: Actor = "admin") -> Response:
+    async def reassign(delivery_id: Id, body: AdminNoteBody, request: Request, actor: Actor = "admin") -> Response:
         """Takes it from its driver and searches again."""
         fields = {"reason": "admin_forced", "note": body.note}
         return await of_delivery(request, delivery_id, actor, deliveries.ReassignDelivery, **fields)
 
     @router.post("/v2/admin/assignments/{delivery_id}/assign")
-    async def assign(delivery_id: str, body: AssignBody, request: Request, actor: Actor = "admin") -> Response:
+    async def assign(delivery_id: Id, body: AssignBody, request: Request, actor: Actor = "admin") -> Response:
         """Names the driver."""
         return await of_delivery(request, delivery_id, actor, deliveries.AssignDriver, **body.model_dump())
 
     @router.post("/v2/admin/deliveries/{delivery_id}/escalate")
-    async def escalate(delivery_id: str, body: AdminNoteBody, request: Request, actor: Actor = "admin") -> Response:
+    async def escalate(delivery_id: Id, body: AdminNoteBody, request: Request, actor: Actor = "admin") -> Response:
         """The next level now."""
         return await of_delivery(request, delivery_id, actor, deliveries.EscalateDelivery, note=body.note)
 
     @router.post("/v2/admin/deliveries/{delivery_id}/cancel")
-    async def cancel(delivery_id: str, body: CancelBody, request: Request, actor: Actor = "admin") -> Response:
+    async def cancel(delivery_id: Id, body: CancelBody, request: Request, actor: Actor = "admin") -> Response:
         """Ends it; with the goods taken, they go back."""
         return await of_delivery(request, delivery_id, actor, deliveries.CancelDelivery, **body.model_dump())
 
     @router.post("/v2/admin/deliveries/{delivery_id}/fail")
-    async def fail(delivery_id: str, body: ReasonBody, request: Request, actor: Actor = "admin") -> Response:
+    async def fail(delivery_id: Id, body: ReasonBody, request: Request, actor: Actor = "admin") -> Response:
         """It cannot be completed."""
         return await of_delivery(request, delivery_id, actor, deliveries.FailDelivery, reason=body.reason)
 
     @router.post("/v2/admin/deliveries/{delivery_id}/return")
-    async def bring_back(delivery_id: str, body: AdminNoteBody, request: Request, actor: Actor = "admin") -> Response:
+    async def bring_back(delivery_id: Id, body: AdminNoteBody, request: Request, actor: Actor = "admin") -> Response:
         """The goods are back at the store."""
         return await of_delivery(request, delivery_id, actor, deliveries.ReturnDelivery, note=body.note)

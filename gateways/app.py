@@ -42,21 +42,22 @@ def create_app(settings: Settings) -> FastAPI:
     for kind, handler in (
         (problems.Problem, problems.on_problem), (OutOfLimits, problems.on_limits),
         (RequestValidationError, problems.on_validation), (HTTPException, problems.on_http),
-        (Exception, problems.on_fault),
     ):  # fmt: skip
         app.add_exception_handler(kind, handler)
 
     @app.middleware("http")
     async def bounded(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
         length = request.headers.get("content-length", "0")
-        if (
-            not length.isdigit()
-            or int(length) > LARGEST_BODY
-            or "chunked" in request.headers.get("transfer-encoding", "")
-        ):
-            detail = f"{length} bytes; at most {LARGEST_BODY}, with a content-length."
+        if "chunked" in request.headers.get("transfer-encoding", ""):
+            detail = "The body comes in chunks; it is wanted with a content-length."
+            return problems.respond(request, problems.Problem(411, "length_required", detail))
+        if not length.isdigit() or int(length) > LARGEST_BODY:
+            detail = f"The body has {length} bytes; at most {LARGEST_BODY} are taken."
             return problems.respond(request, problems.Problem(413, "too_large", detail))
-        return await go_on(request)
+        try:
+            return await go_on(request)
+        except Exception as error:  # noqa: BLE001 - the server would log it whole, with whatever was sent
+            return await problems.on_fault(request, error)
 
     async def parts() -> dict[str, str]:
         return {**log.parts(), "postgres": await reads.state()}

@@ -16,8 +16,9 @@ from gateways.models import (
     ExtendBody,
     FailBody,
     HeldBody,
-    LocationBody,
+    Id,
     OfferAnswer,
+    Pings,
     ProgressBody,
     RejectBody,
     SignOnBody,
@@ -36,7 +37,7 @@ def routes(commander: Commander, reads: Reads, sockets: Sockets) -> APIRouter:
     _offers(router, commander, reads, sockets)
     _hands(router, commander, reads)
 
-    async def location(driver_id: str, body: LocationBody | list[LocationBody]) -> Response:
+    async def location(driver_id: Id, body: Pings) -> Response:
         """One ping, or those gathered while the network was away. Taken, not decided."""
         pings = body if isinstance(body, list) else [body]
         if not 1 <= len(pings) <= 500:
@@ -64,49 +65,49 @@ def _duty(router: APIRouter, commander: Commander) -> None:
         return await commander.decided(DRIVERS, driver_id, command, where=f"/v2/drivers/{driver_id}")
 
     @router.post("/v2/drivers/{driver_id}/sign-on")
-    async def sign_on(driver_id: str, body: SignOnBody, request: Request) -> Response:
+    async def sign_on(driver_id: Id, body: SignOnBody, request: Request) -> Response:
         """Known and available from now on."""
         return await asked(request, driver_id, drivers.SignOn, **body.model_dump())
 
     @router.post("/v2/drivers/{driver_id}/shift/start")
-    async def start_shift(driver_id: str, request: Request) -> Response:
+    async def start_shift(driver_id: Id, request: Request) -> Response:
         """Back to work."""
         return await asked(request, driver_id, drivers.StartShift)
 
     @router.post("/v2/drivers/{driver_id}/shift/end")
     @router.post("/v2/drivers/{driver_id}/availability/end-shift")
     async def end_shift(
-        driver_id: str, request: Request, body: Annotated[EndShiftBody | None, Body()] = None
+        driver_id: Id, request: Request, body: Annotated[EndShiftBody | None, Body()] = None
     ) -> Response:
         """At once, or after the delivery in hand."""
         after = body.after_delivery if body else False
         return await asked(request, driver_id, drivers.EndShift, after_delivery=after)
 
     @router.post("/v2/drivers/{driver_id}/availability/take-break")
-    async def take_break(driver_id: str, body: BreakBody, request: Request) -> Response:
+    async def take_break(driver_id: Id, body: BreakBody, request: Request) -> Response:
         """A break of so many minutes."""
         duration_ms = round(body.minutes * _MINUTE_MS)
         return await asked(request, driver_id, drivers.TakeBreak, duration_ms=duration_ms, reason=body.reason)
 
     @router.post("/v2/drivers/{driver_id}/availability/extend-break")
-    async def extend_break(driver_id: str, body: ExtendBody, request: Request) -> Response:
+    async def extend_break(driver_id: Id, body: ExtendBody, request: Request) -> Response:
         """So many minutes more."""
         return await asked(request, driver_id, drivers.ExtendBreak, extra_ms=round(body.minutes * _MINUTE_MS))
 
     @router.post("/v2/drivers/{driver_id}/availability/resume")
-    async def resume(driver_id: str, request: Request) -> Response:
+    async def resume(driver_id: Id, request: Request) -> Response:
         """Ends the break or begins the shift."""
         return await asked(request, driver_id, drivers.ResumeWork)
 
 
 def _offers(router: APIRouter, commander: Commander, reads: Reads, sockets: Sockets) -> None:
     @router.get("/v2/drivers/{driver_id}/offers")
-    async def offers(driver_id: str, open_only: bool = True) -> Response:
+    async def offers(driver_id: Id, open_only: bool = True) -> Response:
         """The driver's offers, newest first."""
         return json({"offers": await reads.offers(driver_id, open_only=open_only)})
 
     @router.get("/v2/drivers/{driver_id}")
-    async def driver(driver_id: str) -> Response:
+    async def driver(driver_id: Id) -> Response:
         """The driver as the read model knows them."""
         return json(await reads.driver(driver_id))
 
@@ -123,13 +124,13 @@ def _offers(router: APIRouter, commander: Commander, reads: Reads, sockets: Sock
 
     @router.post("/v2/drivers/{driver_id}/offers/{offer_id}/accept")
     async def accept(
-        driver_id: str, offer_id: str, request: Request, body: Annotated[OfferAnswer | None, Body()] = None
+        driver_id: Id, offer_id: Id, request: Request, body: Annotated[OfferAnswer | None, Body()] = None
     ) -> Response:
         """Takes the offer; refused when it is over, saying why."""
         return await answered(request, (driver_id, offer_id), body, deliveries.AcceptOffer)
 
     @router.post("/v2/drivers/{driver_id}/offers/{offer_id}/reject")
-    async def reject(driver_id: str, offer_id: str, body: RejectBody, request: Request) -> Response:
+    async def reject(driver_id: Id, offer_id: Id, body: RejectBody, request: Request) -> Response:
         """Refuses the offer; it goes to the next driver."""
         names, fields = (driver_id, offer_id), {"reason": body.reason, "note": body.note}
         return await answered(request, names, body, deliveries.RejectOffer, **fields)
@@ -137,7 +138,7 @@ def _offers(router: APIRouter, commander: Commander, reads: Reads, sockets: Sock
 
 def _hands(router: APIRouter, commander: Commander, reads: Reads) -> None:
     @router.get("/v2/drivers/{driver_id}/deliveries/{delivery_id}")
-    async def in_hand(driver_id: str, delivery_id: str) -> Response:
+    async def in_hand(driver_id: Id, delivery_id: Id) -> Response:
         """A delivery with customer and exact place, for the driver who holds it and while they do."""
         return json(await reads.in_hand(driver_id, delivery_id), headers={"cache-control": "no-store"})
 
@@ -148,21 +149,21 @@ def _hands(router: APIRouter, commander: Commander, reads: Reads) -> None:
         return await commander.decided(DELIVERIES, delivery_id, command, where=f"/v2/deliveries/{delivery_id}")
 
     @router.post("/v2/drivers/{driver_id}/deliveries/{delivery_id}/progress")
-    async def progress(driver_id: str, delivery_id: str, body: ProgressBody, request: Request) -> Response:
+    async def progress(driver_id: Id, delivery_id: Id, body: ProgressBody, request: Request) -> Response:
         """The next step."""
         return await held(request, (driver_id, delivery_id), body, deliveries.ReportProgress)
 
     @router.post("/v2/drivers/{driver_id}/deliveries/{delivery_id}/fail")
-    async def fail(driver_id: str, delivery_id: str, body: FailBody, request: Request) -> Response:
+    async def fail(driver_id: Id, delivery_id: Id, body: FailBody, request: Request) -> Response:
         """It cannot be completed."""
         return await held(request, (driver_id, delivery_id), body, deliveries.FailDelivery)
 
     @router.post("/v2/drivers/{driver_id}/deliveries/{delivery_id}/return")
-    async def bring_back(driver_id: str, delivery_id: str, body: HeldBody, request: Request) -> Response:
+    async def bring_back(driver_id: Id, delivery_id: Id, body: HeldBody, request: Request) -> Response:
         """The goods are back at the store."""
         return await held(request, (driver_id, delivery_id), body, deliveries.ReturnDelivery)
 
     @router.post("/v2/drivers/{driver_id}/deliveries/{delivery_id}/give-up")
-    async def give_up(driver_id: str, delivery_id: str, body: HeldBody, request: Request) -> Response:
+    async def give_up(driver_id: Id, delivery_id: Id, body: HeldBody, request: Request) -> Response:
         """The driver cancels."""
         return await held(request, (driver_id, delivery_id), body, deliveries.GiveUpDelivery)

@@ -3,8 +3,11 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from fastapi import Path
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
+Id = Annotated[str, Path(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.:@|-]+$")]
+"""An id in a path."""
 Identifier = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.:@|-]+$")]
 Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$")]
 Short = Annotated[str, Field(max_length=200)]
@@ -139,6 +142,13 @@ class LocationBody(Body):
     lng: Lng
     accuracy_m: Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)] = 0
     at: Past | None = None
+
+
+Pings = Annotated[
+    Annotated[LocationBody, Tag("ping")] | Annotated[list[LocationBody], Tag("pings")],
+    Discriminator(lambda seen: "pings" if isinstance(seen, list) else "ping"),
+]
+"""One, or several; the tag is in the name of a field that is wrong."""
 
 
 class OfferAnswer(Body):

@@ -11,7 +11,7 @@ from dispatch.contract.personal import split
 from dispatch.contract.records import delivery_commands as commands
 from dispatch.contract.records.inbound import InboundOrderReady
 from gateways.commands import DELIVERIES, Commander, json, now_ms
-from gateways.models import CancelBody, OrderBody, PrepTimeBody
+from gateways.models import CancelBody, Id, OrderBody, PrepTimeBody
 from gateways.problems import refused
 
 FIRST_OFFER_S = 2.0
@@ -57,18 +57,18 @@ def routes(commander: Commander) -> APIRouter:
         )
 
     @router.post("/v2/orders/{seller_id}/{seller_order_id}/ready")
-    async def placed_is_ready(seller_id: str, seller_order_id: str, request: Request) -> Response:
+    async def placed_is_ready(seller_id: Id, seller_order_id: Id, request: Request) -> Response:
         """An order that was placed before is ready now."""
         return await _known(commander, request, (seller_id, seller_order_id), commands.MarkReady, order=None)
 
     @router.post("/v2/orders/{seller_id}/{seller_order_id}/cancel")
-    async def cancel(seller_id: str, seller_order_id: str, body: CancelBody, request: Request) -> Response:
+    async def cancel(seller_id: Id, seller_order_id: Id, body: CancelBody, request: Request) -> Response:
         """The order is not wanted any more; refused once the goods are with the driver."""
         names = (seller_id, seller_order_id)
         return await _known(commander, request, names, commands.CancelDelivery, **body.model_dump())
 
     @router.post("/v2/orders/{seller_id}/{seller_order_id}/prep-time")
-    async def prep_time(seller_id: str, seller_order_id: str, body: PrepTimeBody, request: Request) -> Response:
+    async def prep_time(seller_id: Id, seller_order_id: Id, body: PrepTimeBody, request: Request) -> Response:
         """The store's new estimate of preparation."""
         names = (seller_id, seller_order_id)
         return await _known(commander, request, names, commands.ChangePrepTime, prep_s=body.prep_s)

@@ -1,6 +1,7 @@
 """Errors as problem details (RFC 9457), each with a stable code."""
 
 import logging
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,11 +15,11 @@ from dispatch.contract.errors import OutOfLimits
 
 _TITLES = {
     400: "The request cannot be read", 404: "Not found", 405: "This method is not offered here",
-    409: "Refused", 413: "The body is too large", 415: "JSON is wanted", 422: "A value is not allowed",
-    429: "Too many requests", 500: "A fault of ours", 503: "Not available now",
+    409: "Refused", 411: "The length is not told", 413: "The body is too large", 415: "JSON is wanted",
+    422: "A value is not allowed", 429: "Too many requests", 500: "A fault of ours", 503: "Not available now",
 }  # fmt: skip
 _NOT_FOUND = ("unknown_order", "unknown_driver")
-_SEEN_CHARACTERS = 80
+_SEEN_CHARACTERS = 200
 
 
 class Problem(Exception):
@@ -74,12 +75,16 @@ async def on_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     if first["type"] == "json_invalid":
-        return respond(request, Problem(400, "not_json", f"The body is not JSON: {first['ctx']['error']}"))
+        return respond(request, Problem(400, "not_json", f"The body is not JSON: {_readable(first['ctx']['error'])}."))
+    kind = request.headers.get("content-type", "")
+    if first["loc"][0] == "body" and "json" not in kind and request.headers.get("content-length", "0") != "0":
+        detail = f"The body is {_readable(kind) or 'of no content-type'}; application/json is wanted."
+        return respond(request, Problem(415, "json_wanted", detail))
     wrong = [
         {
-            "field": ".".join(str(part) for part in entry["loc"][1:]) or str(entry["loc"][0]),
-            "seen": str(entry.get("input"))[:_SEEN_CHARACTERS],
-            "reason": entry["msg"],
+            "field": _readable(".".join(str(part) for part in entry["loc"][1:]) or str(entry["loc"][0])),
+            "seen": _readable(str(entry.get("input"))),
+            "reason": _readable(entry["msg"].removeprefix("Value error, ")),
         }
         for entry in error.errors()[:20]
     ]
@@ -88,13 +93,26 @@ async def on_validation(request: Request, error: Exception) -> Response:
 
 
 async def on_http(request: Request, error: Exception) -> Response:
-    """Starlette's own: no such page, no such method."""
+    """Starlette's own: no such page, no such method, a body that its parser gives up."""
     assert isinstance(error, HTTPException)
-    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
-    return respond(request, Problem(error.status_code, code, str(error.detail)))
+    allowed = (error.headers or {}).get("Allow", "")
+    code, detail = {
+        400: ("not_json", "The body is not JSON: not UTF-8, nested too deeply, or with a number too long."),
+        404: ("not_found", "Nothing is at this path; GET /openapi.json lists what there is."),
+        405: ("method_not_allowed", f"{request.method} is not offered here; {allowed or 'another method'} is."),
+    }.get(error.status_code, ("http_error", str(error.detail)))
+    problem = Problem(error.status_code, code, detail)
+    problem.headers = {"allow": allowed} if allowed else {}
+    return respond(request, problem)
 
 
 async def on_fault(request: Request, error: Exception) -> Response:
-    """Anything else is our fault: logged whole, told in a sentence."""
-    logging.getLogger("gateways").error("fault at %s", request.url.path, exc_info=error)
+    """Anything else is our fault: logged with its place, but without its message, which may quote personal data."""
+    place = "".join(traceback.format_tb(error.__traceback__))
+    logging.getLogger("gateways").error("fault at %s: %s\n%s", request.url.path, type(error).__name__, place)
     return respond(request, Problem(500, "fault", "Something went wrong here; it was logged."))
+
+
+def _readable(text: str) -> str:
+    """Cut short, and without what JSON cannot carry."""
+    return text[:_SEEN_CHARACTERS].encode(errors="replace").decode()

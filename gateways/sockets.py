@@ -11,6 +11,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from dispatch.contract.records.driver_events import DriverAvailabilityChanged
 from dispatch.contract.records.offers import AssignmentEnded, DeliveryAssigned, OfferCreated, OfferEnded
 from dispatch.contract.records.shared import OfferTerms
+from gateways.models import Id
 from gateways.problems import Problem
 from gateways.reads import Reads, handed_over
 
@@ -119,7 +120,7 @@ def routes(sockets: Sockets) -> APIRouter:
 
     @router.websocket("/v2/drivers/{driver_id}/socket")
     @router.websocket("/drivers/{driver_id}/socket")
-    async def driver_socket(socket: WebSocket, driver_id: str) -> None:
+    async def driver_socket(socket: WebSocket, driver_id: Id) -> None:
         await sockets.serve(socket, driver_id)
 
     return router
