@@ -8,6 +8,7 @@ from typing import Any
 from confluent_kafka import Producer
 
 from dispatch.contract import codec, identity, topics
+from dispatch.contract.personal import split
 from dispatch.contract.records import delivery_commands as dc
 from dispatch.contract.records import driver_commands as vc
 from dispatch.contract.records.inbound import InboundOrderReady
@@ -25,7 +26,8 @@ def now_ms() -> int:
 class Town:
     """Writes orders and what drivers do to Kafka."""
 
-    def __init__(self, kafka: str, seed: int = 1) -> None:
+    def __init__(self, kafka: str, seed: int = 1, namespace: str = "") -> None:
+        self._namespace = namespace
         self._random = random.Random(seed)
         self._run = uuid.uuid4().hex[:8]
         self._number = 0
@@ -34,7 +36,7 @@ class Town:
 
     def send(self, topic: topics.Topic, key: str, record: Any) -> None:
         """Queues a record."""
-        self._producer.produce(topic.name, codec.encode(record), key.encode())
+        self._producer.produce(self._namespace + topic.name, codec.encode(record), key.encode())
         self._producer.poll(0)
 
     def flush(self) -> None:
@@ -53,29 +55,39 @@ class Town:
         return names
 
     def order_ready(self) -> str:
-        """One order becomes ready; its delivery's id."""
+        """One order becomes ready, told as upstream services tell it; its delivery's id."""
+        order = self._order()
+        self.send(topics.ORDERS_INBOUND, order.seller_id + order.seller_order_id, order)
+        return identity.delivery_id(order.seller_id, order.seller_order_id)
+
+    def order_ready_as_command(self) -> str:
+        """One order becomes ready, told as the gateway tells it; its delivery's id."""
+        delivery_id, order, _ = split(self._order())
+        command = dc.MarkReady(**_header("order_service", order.seller_id), delivery_id=delivery_id, order=order)
+        self.send(topics.DELIVERY_COMMANDS, delivery_id, command)
+        return delivery_id
+
+    def _order(self) -> InboundOrderReady:
         self._number += 1
         seller, number = f"bench-{self._run}", str(self._number)
         (pickup_lat, pickup_lng), (dropoff_lat, dropoff_lng) = self._place(), self._place()
-        order = InboundOrderReady(
+        return InboundOrderReady(
             message_id=number, seller_id=seller, seller_order_id=number, store_name="Anker", pickup_lat=pickup_lat,
             pickup_lng=pickup_lng, dropoff_lat=dropoff_lat, dropoff_lng=dropoff_lng, order_value_minor=2_000,
             delivery_fee_minor=299, currency="EUR", placed_at_ms=now_ms(), customer_name="A. Customer",
             customer_phone="+49 761 1234567", dropoff_address="Somewhere 1",
         )  # fmt: skip
-        self.send(topics.ORDERS_INBOUND, seller + number, order)
-        return identity.delivery_id(seller, number)
 
     def accepted(self, held: dict[str, str]) -> None:
         """The driver takes an offer, by Kafka."""
         self.send(topics.DELIVERY_COMMANDS, held["delivery_id"],
-                  dc.AcceptOffer(**_header("driver", held["driver_id"]), **held))  # fmt: skip
+                  dc.AcceptOffer(**_header("driver", held["driver_id"]), **held, reply_to=0))  # fmt: skip
 
     def carried_out(self, held: dict[str, str]) -> None:
         """The driver reports every step to the hand-over."""
         for step in STEPS:
-            self.send(topics.DELIVERY_COMMANDS, held["delivery_id"],
-                      dc.ReportProgress(**_header("driver", held["driver_id"]), **held, step=step))  # fmt: skip
+            command = dc.ReportProgress(**_header("driver", held["driver_id"]), **held, step=step, reply_to=0)
+            self.send(topics.DELIVERY_COMMANDS, held["delivery_id"], command)
 
     def _place(self) -> tuple[float, float]:
         draw = self._random.uniform

@@ -10,7 +10,7 @@ import shutil
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,12 +34,12 @@ _IN_FLIGHT = 400
 
 
 @contextmanager
-def running(told: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+def running() -> Iterator[dict[str, Any]]:
     """A stack of its own, removed afterwards."""
     folder = Path(".baton/bench").resolve()
     down(folder)
     shutil.rmtree(folder, ignore_errors=True)
-    status = up(folder, plan(Addresses(), StackOptions(), folder), told)
+    status = up(folder, plan(Addresses(), StackOptions(), folder), lambda _text: None)
     try:
         yield status
     finally:
@@ -74,7 +74,7 @@ async def _latencies(status: dict[str, Any], rates: Sequence[int], seconds: int,
                 sent_s = time.monotonic() - began
                 left = await crowd.settled(_SETTLE_S)
                 figures |= crowd.figures(rate, sent_s, left)
-                figures |= {f"audit row visible at {rate}/s, {word} ms": ms for word, ms in audit.end().items()}
+                figures |= {f"at {rate}/s, audit row visible, {word} ms": ms for word, ms in audit.end().items()}
         finally:
             for task in listening:
                 task.cancel()
@@ -140,11 +140,15 @@ class Crowd:
 
     def figures(self, rate: int, sent_s: float, left: int) -> Figures:
         """What was seen."""
-        figures: Figures = {f"orders at {rate}/s": len(self._offered) + left, f"orders a second sent at {rate}/s":
-                            (len(self._offered) + left) / sent_s, f"not offered within {_SETTLE_S:g} s at {rate}/s": left,
-                            f"accepts refused at {rate}/s": self._refused}  # fmt: skip
+        orders = len(self._offered) + left
+        figures: Figures = {
+            f"at {rate}/s, orders": orders,
+            f"at {rate}/s, orders sent a second": orders / sent_s,
+            f"at {rate}/s, not offered {_SETTLE_S:g} s after the last": left,
+            f"at {rate}/s, accepts refused": self._refused,
+        }
         for name, seen in (("ready to offer", self._offered), ("accept to reply", self._replied)):
-            figures |= {f"{name} at {rate}/s, {word} ms": ms for word, ms in percentiles(seen).items()}
+            figures |= {f"at {rate}/s, {name}, {word} ms": ms for word, ms in percentiles(seen).items()}
         return figures
 
     async def _take(self, name: str, offer: dict[str, Any]) -> None:
