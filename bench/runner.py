@@ -1,0 +1,120 @@
+"""`make bench`: measures on servers of its own, prints a table and writes bench/results/latest.json.
+
+`python -m bench peers restore` measures these parts only. Each runs in a process of its own, so that no figure leans on
+what another left in memory.
+"""
+
+import datetime
+import json
+import multiprocessing
+import os
+import platform
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import decisions, peers, whole
+from deploy.local import Kafka
+from dispatch.log.logs import configure
+from dispatch.processors.service import rest_the_collector
+
+Figures = dict[str, float | str]
+RUNS = 3
+RATES = (50, 200, 500)
+
+
+def main(wanted: list[str]) -> int:
+    """0; 2 for a part that is not known."""
+    console = Console(width=110, highlight=False)
+    if unknown := set(wanted) - set(PARTS):
+        console.print(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+        return 2
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    results: dict[str, Figures] = {}
+    for name in wanted or PARTS:
+        stands_on, measure = PARTS[name]
+        with console.status(f"measuring: {name}"), stands_on() as ground:
+            results[name] = _apart(measure, ground)
+        console.print(f"\n[bold]{name}[/] ({machine})")
+        console.print(_table(results[name]))
+    if "decisions" in results and isinstance(faust := results.get("peers", {}).get("Faust, records a second"), float):
+        ratio = float(results["decisions"]["decisions a second"]) / faust
+        console.print(f"\nDecisions a second of one worker / records a second passed through by Faust: {ratio:.1f}")
+    out = Path(__file__).parent / "results"
+    out.mkdir(exist_ok=True)
+    said = {"machine": machine, "at": datetime.datetime.now(datetime.UTC).isoformat(), "results": results}
+    (out / "latest.json").write_text(json.dumps(said, indent=1))
+    return 0
+
+
+def _table(figures: Figures) -> Table:
+    table = Table(box=None, show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for what, figure in figures.items():
+        table.add_row(what, figure if isinstance(figure, str) else f"{figure:,.1f}")
+    return table
+
+
+def _apart(measure: Callable[[Any], Figures], ground: Any) -> Figures:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn, initializer=_settle) as pool:
+        return pool.submit(measure, ground).result()
+
+
+def _settle() -> None:
+    configure("bench", "error")
+    rest_the_collector()
+
+
+@contextmanager
+def _kafka() -> Iterator[str]:
+    """A broker of its own, or the one given."""
+    if given := os.environ.get("BATON_KAFKA", ""):
+        yield given
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        kafka = Kafka(Path(folder))
+        kafka.start()
+        try:
+            yield kafka.address
+        finally:
+            kafka.kill()
+
+
+def measure_decisions(kafka: str) -> Figures:
+    """The median of several runs, in which the broker too gets warm."""
+    runs = [decisions.run(kafka) for _ in range(RUNS)]
+    figures: Figures = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+    return figures | {f"median of {RUNS} runs": ", ".join(f"{run['decisions a second']:,.0f}" for run in runs)}
+
+
+def measure_peers(kafka: str) -> Figures:
+    """Baton's host, Faust, Kafka Streams."""
+    return peers.run(kafka)
+
+
+def measure_restore(kafka: str) -> Figures:
+    """100,000 active deliveries."""
+    return {**decisions.restore(kafka)}
+
+
+def measure_whole(status: dict[str, Any]) -> Figures:
+    """Latencies, then what is sustained."""
+    figures: Figures = {**whole.latencies(status, RATES, seconds=20, drivers=500)}
+    return figures | whole.sustained(status, deliveries=8_000, drivers=500)
+
+
+PARTS: dict[str, tuple[Callable[[], Any], Callable[[Any], Figures]]] = {
+    "decisions": (_kafka, measure_decisions),
+    "peers": (_kafka, measure_peers),
+    "restore": (_kafka, measure_restore),
+    "whole": (whole.running, measure_whole),
+}
