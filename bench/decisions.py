@@ -116,8 +116,8 @@ def _work(worker: Worker, until: Callable[[float], bool]) -> float:
     return last - first
 
 
-def restore(kafka: str, count: int = 100_000) -> Figures:
-    """Time and memory to restore so many active deliveries, each with an offer asked for."""
+def fill_states(kafka: str, count: int = 100_000) -> str:
+    """Writes the states of so many active deliveries, each with an offer asked for; gives the namespace."""
     settings = Settings(kafka=kafka, namespace=f"bench{uuid.uuid4().hex[:6]}.")
     setup.create_topics(settings)
     deliveries, _ = aggregates(Rules(), settings.namespace)
@@ -129,14 +129,21 @@ def restore(kafka: str, count: int = 100_000) -> Figures:
         producer.poll(0)
     if producer.flush(60):
         raise RuntimeError("the states were not written")
+    return settings.namespace
+
+
+def restore(kafka: str, namespace: str) -> Figures:
+    """Time and memory to restore them. To be called in a process that has done nothing else."""
+    settings = Settings(kafka=kafka, namespace=namespace)
+    deliveries, _ = aggregates(Rules(), namespace)
+    stores = [PartitionStore(deliveries, number) for number in range(settings.partitions)]
     process = psutil.Process()
     before, began = process.memory_info().rss, time.monotonic()
-    stores = [PartitionStore(deliveries, number) for number in range(settings.partitions)]
     read = read_back(HostSettings(kafka, "bench"), stores)
     took = time.monotonic() - began
     return {
         "active deliveries": read,
-        "bytes of one record": len(raw),
+        "bytes of one record": len(_a_state(deliveries)),
         "restore, seconds": took,
         "memory, KB each": (process.memory_info().rss - before) / 1024 / max(1, sum(map(len, stores))),
     }

@@ -101,9 +101,15 @@ def measure_peers(kafka: str) -> Figures:
     return peers.run(kafka)
 
 
-def measure_restore(kafka: str) -> Figures:
+@contextmanager
+def _filled() -> Iterator[tuple[str, str]]:
+    with _kafka() as kafka:
+        yield kafka, decisions.fill_states(kafka)
+
+
+def measure_restore(ground: tuple[str, str]) -> Figures:
     """100,000 active deliveries."""
-    return {**decisions.restore(kafka)}
+    return {**decisions.restore(*ground)}
 
 
 def measure_whole(status: dict[str, Any]) -> Figures:
@@ -115,6 +121,6 @@ def measure_whole(status: dict[str, Any]) -> Figures:
 PARTS: dict[str, tuple[Callable[[], Any], Callable[[Any], Figures]]] = {
     "decisions": (_kafka, measure_decisions),
     "peers": (_kafka, measure_peers),
-    "restore": (_kafka, measure_restore),
+    "restore": (_filled, measure_restore),
     "whole": (whole.running, measure_whole),
 }
