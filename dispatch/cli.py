@@ -1,4 +1,4 @@
-"""One command: `baton`. It parses, calls the rooms, and tells mistakes in one sentence with exit code 2."""
+"""The command `baton`: it parses, calls the rooms, and tells mistakes in one sentence with exit code 2."""
 
 import os
 import signal
@@ -15,10 +15,13 @@ from rich.table import Table
 from dispatch import __version__, config
 from dispatch.config import Settings
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-run_app = typer.Typer(no_args_is_help=True, help="Runs one process of Baton in the foreground.")
+_ABOUT = "Baton takes an order that is ready at a store and sees it into a customer's hands. First: `baton demo`."
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=_ABOUT)
+run_app = typer.Typer(no_args_is_help=True, help="Run one process of Baton in the foreground.")
 app.add_typer(run_app, name="run")
 console = Console()
+_KAFKA_ANSWERS_S = 10.0
+_LONGEST_ID = 300
 
 
 class Mistake(Exception):
@@ -32,11 +35,26 @@ def main() -> None:
     from deploy.local import StartFailed
     from dispatch.log.errors import Fenced, Misconfigured
 
+    mistakes = (Mistake, config.SettingsError, BadOrderFile, NotSent, StartFailed, Misconfigured, Fenced)
     try:
-        app()
-    except (Mistake, config.SettingsError, BadOrderFile, NotSent, StartFailed, Misconfigured, Fenced) as error:
-        Console(stderr=True, soft_wrap=True).print(f"baton: {error}", style="red", markup=False, highlight=False)
+        code = app(standalone_mode=False)
+    except (*mistakes, typer.TyperException) as error:
+        _tell(str(error) if isinstance(error, mistakes) else _usage(error))
         raise SystemExit(2) from error
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _tell(mistake: str) -> None:
+    """One line on standard error; what cannot be printed is spelt out."""
+    line = " ".join(mistake.encode(errors="backslashreplace").decode().split())
+    Console(stderr=True, soft_wrap=True).print(f"baton: {line}", style="red", markup=False, highlight=False)
+
+
+def _usage(error: Exception) -> str:
+    """A wrong command line: what is wrong, and where to read on."""
+    about = getattr(getattr(error, "ctx", None), "command_path", "baton")
+    message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
+    return f"{message[:300].rstrip('.')}; `{about} --help` tells what is wanted"
 
 
 def _settings(**changes: object) -> Settings:
@@ -55,6 +73,20 @@ def _settings(**changes: object) -> Settings:
     return settings.model_copy(update=changes)
 
 
+def _require_kafka(settings: Settings, topic: str = "") -> None:
+    """Raises Mistake when Kafka does not answer, or lacks the topic: later it would be a long wait or a traceback."""
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    try:
+        admin = AdminClient({"bootstrap.servers": settings.kafka, "log_level": 0})
+        known = admin.list_topics(timeout=_KAFKA_ANSWERS_S).topics
+    except KafkaException as error:
+        raise Mistake(f"Kafka at {settings.kafka} does not answer: {error.args[0].str()}") from error
+    if topic and settings.namespace + topic not in known:
+        raise Mistake(f"Kafka at {settings.kafka} has no topic {settings.namespace}{topic}; `baton setup` creates it")
+
+
 def _until_signalled(work: Callable[[threading.Event], None]) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -64,7 +96,7 @@ def _until_signalled(work: Callable[[threading.Event], None]) -> None:
 
 @app.command()
 def version() -> None:
-    """The version."""
+    """Print the version."""
     console.print(__version__)
 
 
@@ -72,7 +104,7 @@ def version() -> None:
 def up(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Workers to run.")] = 1,
     speed: Annotated[float, typer.Option(min=0.1, max=1000, help="Divide every duration of the policy by this.")] = 1,
-    port: Annotated[int, typer.Option(help="The gateway's port; 0: any free one.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The gateway's port; 0: any free one.")] = 0,
 ) -> None:
     """Start Kafka, Postgres, Valkey and all of Baton's processes in BATON_HOME (.baton), and wait until all is up."""
     from deploy.local import Addresses
@@ -130,22 +162,30 @@ def _show(said: dict[str, object]) -> None:
 @app.command()
 def setup(speed: Annotated[float, typer.Option(min=0.1, max=1000, help="Divide every duration by this.")] = 1) -> None:
     """Create topics and tables, and put a policy in force. As often as you like."""
+    from sqlalchemy.exc import SQLAlchemyError
+
     from dispatch.core.policy import Policy, scaled
     from dispatch.setup import create_topics, publish_policy
     from projections.migrate import up as migrate
 
     settings = _settings()
+    _require_kafka(settings)
     created = create_topics(settings)
-    migrate(settings.postgres)
+    try:
+        migrate(settings.postgres)
+    except SQLAlchemyError as error:
+        raise Mistake(f"the tables cannot be made in Postgres: {getattr(error, 'orig', None) or error}") from error
     publish_policy(settings, scaled(Policy(), speed) if speed != 1 else Policy())
     console.print(f"{created} topics created; tables and policy are in place.")
 
 
-Port = Annotated[int, typer.Option("--health-port", help="Port of /health, /ready and /metrics; 0: any.")]
+Port = Annotated[int, typer.Option("--health-port", min=0, max=65535, help="Of /health, /ready, /metrics; 0: any.")]
 
 
 @run_app.command()
-def worker(slot: Annotated[int, typer.Option(help="This worker's slot.")] = 0, health_port: Port = 0) -> None:
+def worker(
+    slot: Annotated[int, typer.Option(min=0, max=1023, help="This worker's slot.")] = 0, health_port: Port = 0
+) -> None:
     """Decide: deliveries, drivers, and the Kafka door for orders."""
     from dispatch.log import logs
     from dispatch.processors.service import run
@@ -196,9 +236,11 @@ def feed(
     """Send a file of orders through the Kafka door, each at its moment."""
     from deploy.demo.feed import feed as send
     from deploy.demo.order_file import read
+    from dispatch.contract import topics
 
     orders = sorted(read(file), key=lambda timed: timed.arrives_s)
     settings = _settings()
+    _require_kafka(settings, topics.ORDERS_INBOUND.name)
     with console.status("sending") as line:
         done = send(
             orders, settings.kafka, settings.namespace, speed=speed,
@@ -209,15 +251,22 @@ def feed(
 
 @app.command()
 def drivers(
-    count: Annotated[int, typer.Argument(min=1, max=10_000)],
+    count: Annotated[int, typer.Argument(min=1, max=10_000, help="How many.")],
     speed: Annotated[float, typer.Option(min=0.1, max=1000, help="How many times faster they live.")] = 1,
     seed: Annotated[int, typer.Option(help="The same seed, the same drivers.")] = 1,
-    seconds: Annotated[float, typer.Option(help="Stop after so long; 0: when interrupted.")] = 0,
+    seconds: Annotated[float, typer.Option(min=0, max=1e6, help="Stop after so long; 0: when interrupted.")] = 0,
 ) -> None:
     """Run robo-drivers against the gateway: they sign on, move, accept, refuse, ignore, give up, rest."""
+    import httpx
+
     from deploy.demo.robots import run
 
-    tally = run(count, gateway_url(), speed=speed, seed=seed, seconds=seconds or None)
+    url = gateway_url()
+    try:
+        httpx.get(f"{url}/health", timeout=10)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise Mistake(f"no gateway answers at {url}; `baton up` starts one") from error
+    tally = run(count, url, speed=speed, seed=seed, seconds=seconds or None)
     console.print(", ".join(f"{what}: {times}" for what, times in sorted(tally.items())))
 
 
@@ -242,15 +291,20 @@ def delivery(delivery_id: Annotated[str, typer.Argument(help="A delivery's id, o
     from projections.queries import story_of
     from projections.story import from_rows, tell
 
+    if not delivery_id.isprintable() or len(delivery_id) > _LONGEST_ID:
+        raise Mistake(f"{delivery_id[:60]!r} is no delivery's id, which has at most {_LONGEST_ID} printable characters")
+    asked = delivery_id
     if "/" in delivery_id:
         seller_id, _, seller_order_id = delivery_id.partition("/")
         delivery_id = identity.delivery_id(seller_id, seller_order_id)
     try:
         rows = story_of(_settings().postgres, delivery_id)
-    except psycopg.Error as error:
+    except psycopg.OperationalError as error:
         raise Mistake(f"Postgres does not answer: {error}") from error
+    except psycopg.Error as error:
+        raise Mistake(f"Postgres cannot be asked (was `baton setup` run?): {error}") from error
     if not rows:
-        raise Mistake(f"no delivery {delivery_id} is known")
+        raise Mistake(f"no delivery {asked} is known")
     table = Table("time (UTC)", "what happened", box=None)
     for moment, sentence in tell(from_rows(rows)):
         table.add_row(moment, sentence)
@@ -262,8 +316,10 @@ def delivery(delivery_id: Annotated[str, typer.Argument(help="A delivery's id, o
 def check() -> None:
     """Check the whole log against the rules, from the log alone. Exit code 1 when one is broken."""
     from dispatch.checker import check_log
+    from dispatch.contract import topics
 
     settings = _settings()
+    _require_kafka(settings, topics.DELIVERY_EVENTS.name)
     report = check_log(settings.kafka, settings.namespace)
     console.print(report.text(), highlight=False)
     raise typer.Exit(0 if report.ok else 1)

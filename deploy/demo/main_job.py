@@ -15,7 +15,7 @@ from rich.live import Live
 from deploy.demo.feed import NotSent, feed
 from deploy.demo.order_file import read
 from deploy.demo.view import Tally
-from deploy.local import Addresses
+from deploy.local import Addresses, StartFailed
 from deploy.local.stack import StackOptions, baton, down, plan, up
 from dispatch.checker import check_log
 from dispatch.config import Settings
@@ -29,8 +29,7 @@ _QUIET_S = 3.0
 def run(settings: Settings, console: Console, *, drivers: int, speed: float, orders: int) -> int:
     """0 when every rule held and every order was settled, else 1."""
     folder = (settings.home / "demo").resolve()
-    down(folder)
-    shutil.rmtree(folder, ignore_errors=True)
+    _clear(folder)
     given = Addresses(settings.kafka, settings.postgres, settings.valkey)
     console.print(
         f"Starting Kafka, Postgres, Valkey and Baton in {folder} (the first time downloads Kafka, about 20 s)"
@@ -46,6 +45,14 @@ def run(settings: Settings, console: Console, *, drivers: int, speed: float, ord
     finally:
         with console.status("stopping"):
             down(folder)
+
+
+def _clear(folder: Path) -> None:
+    """Removes what an earlier demonstration left. Raises StartFailed for a folder that none has made."""
+    if folder.is_dir() and not (folder / "up.lock").exists() and any(folder.iterdir()):
+        raise StartFailed(f"{folder} holds something else than a demonstration; BATON_HOME names another place")
+    down(folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _evening(said: dict[str, Any], folder: Path, console: Console, *, drivers: int, speed: float, orders: int) -> int:
