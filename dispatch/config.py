@@ -25,6 +25,7 @@ class Settings(BaseSettings):
     reply_slots: int = Field(16, ge=1, le=1024, description="Partitions of replies: gateways that can run at once.")
     slot: int = Field(0, ge=0, le=1023, description="This process' slot: its identity to Kafka.")
     batch_limit: int = Field(2_000, ge=1, le=10_000, description="Commands in one transaction, at most.")
+    state_format: int = Field(2, ge=1, le=2, description="Form of states written: 1 until every worker reads 2.")
     health_port: int = Field(0, ge=0, le=65535, description="Port of /health, /ready and /metrics. 0: any free one.")
     gateway_host: str = Field("127.0.0.1", description="Where the gateway listens. Loopback until sign-in exists.")
     gateway_port: int = Field(8080, ge=0, le=65535, description="The gateway's port.")

@@ -1,16 +1,15 @@
-"""Deciding a batch: one record after the other over an overlay, so that an abort leaves the store untouched.
+"""Deciding a batch: aggregate by aggregate, each's commands in order, with the store untouched until the commit.
 
 Facts are looked up for the whole batch in one round trip before the transaction. A command whose needs changed under an
 earlier one of the batch asks again; none is decided on a stale answer.
 """
 
 import traceback
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from dispatch.log.application import (
-    Aggregate,
     Context,
     DeadLetter,
     DeadLetterFormat,
@@ -20,7 +19,7 @@ from dispatch.log.application import (
     Record,
     Transform,
 )
-from dispatch.log.envelope import REMEMBERED, WRITTEN, Envelope, dump
+from dispatch.log.envelope import REMEMBERED_BYTES, WRITTEN, Envelope, dump, remembered
 from dispatch.log.errors import Aborted, BadRecord, HostError
 from dispatch.log.store import Live, PartitionStore
 
@@ -32,49 +31,45 @@ LARGEST = 4_000_000
 
 @dataclass(slots=True)
 class Work:
-    """One command of the batch."""
+    """One command of the batch: a record's or a timer's."""
 
     store: PartitionStore
-    command: Any
     aggregate_id: str
-    command_id: bytes
-    record: Record | None
+    command: Any
+    command_id: bytes = b""
+    record: Record | None = None
     timer: Deadline | None = None
+    fault: Exception | None = None
+    """Why it is not to be decided: raised when its turn comes."""
     need: Hashable | None = None
-    touched: bool = False
+    asked: bool = False
 
 
-@dataclass(slots=True)
-class Written:
-    """An aggregate as the batch leaves it; `live` None: forgotten."""
+class Written(NamedTuple):
+    """An aggregate as the batch leaves it; None: forgotten."""
 
     store: PartitionStore
+    aggregate_id: str
+    raw: bytes | None
     live: Live | None
-    raw: bytes | None = None
-
-
-@dataclass(slots=True)
-class Decided:
-    """What a batch comes to."""
-
-    messages: list[Message] = field(default_factory=list)
-    overlay: dict[tuple[int, str], Written] = field(default_factory=dict)
-    decisions: int = 0
-    dead_letters: int = 0
 
 
 class Batch:
     """Prepares (before the transaction) and decides (inside it) a set of records and timers."""
 
-    def __init__(self, lookup: Lookup, dead_letter: DeadLetterFormat, wall_ms: int) -> None:
+    def __init__(
+        self, lookup: Lookup, dead_letter: DeadLetterFormat, wall_ms: int, state_format: int = WRITTEN
+    ) -> None:
         self._lookup = lookup
         self._dead_letter = dead_letter
         self._wall_ms = wall_ms
-        self._work: list[Work] = []
+        self._format = state_format
+        self._work: dict[tuple[int, str], list[Work]] = {}
         self._facts: dict[Hashable, Any] = {}
-        self._seen: set[tuple[int, str]] = set()
-        self._suspects: set[tuple[int, str]] = set()
-        self._decided = Decided()
+        self._transformed: list[Message] = []
+        self.written: list[Written] = []
+        self.decisions = 0
+        self.dead_letters = 0
 
     def prepare(
         self,
@@ -90,64 +85,128 @@ class Batch:
                     ahead_s = (record.timestamp_ms - self._wall_ms) / 1000
                     raise BadRecord(f"stamped {ahead_s:.1f} s in the future; at most {AHEAD_MS // 1000} s", "timestamp")
                 if store is not None:
-                    self._add_command(record, store)
+                    command = store.aggregate.decode(record)
+                    aggregate_id, command_id = store.aggregate.identity(command)
+                    if record.key != aggregate_id.encode():
+                        raise BadRecord(f"keyed {record.key!r}, but it is for {aggregate_id}", "key")
+                    self._add(Work(store, aggregate_id, command, command_id, record))
                 elif record.topic in transforms:
-                    self._decided.messages += _checked(transforms[record.topic].transform(record))
-                    self._decided.decisions += 1
-            except BadRecord as bad:
-                self.set_aside(record, bad)
+                    self._transformed += _checked(transforms[record.topic].transform(record))
+                    self.decisions += 1
             except Exception as error:  # noqa: BLE001 - whatever an application raises makes its record poison
                 self.set_aside(record, error)
 
-    def add_timer(self, store: PartitionStore, aggregate_id: str, deadline: Deadline) -> None:
-        """A deadline that has come."""
+    def set_aside(self, record: Record, error: Exception) -> None:
+        """Dead-letters a record without deciding it."""
+        self._transformed.append(self._letter(record, error))
+        self.dead_letters += 1
+
+    def add_timer(
+        self, store: PartitionStore, aggregate_id: str, timer: Deadline, fault: Exception | None = None
+    ) -> None:
+        """A deadline that has come; with a fault it is set aside for good, if it is still open at its turn."""
+        command = None
         try:
-            command = store.aggregate.timer_command(aggregate_id, deadline)
-        except Exception as error:  # noqa: BLE001 - whatever an application raises makes its record poison
-            self.set_aside(_timer_record(store, aggregate_id, deadline), error)
-            return
-        self._add(store, command, aggregate_id, b"", None, deadline)
+            command = store.aggregate.timer_command(aggregate_id, timer)
+        except Exception as error:  # noqa: BLE001 - whatever an application raises makes its timer poison
+            fault = fault or error
+        self._add(Work(store, aggregate_id, command, timer=timer, fault=fault))
 
     def look_up(self) -> None:
-        """All facts that the batch wants, in one round trip."""
+        """All facts that the batch wants, in one round trip: those of each aggregate's first command."""
         wanted: dict[Hashable, None] = {}
-        sound = []
-        for work in self._work:
-            if not work.touched:
+        for work, *_ in self._work.values():
+            if work.fault is None:
                 live = work.store.get(work.aggregate_id)
                 try:
                     work.need = work.store.aggregate.needs(live.state, work.command, self._now(live, work))
                 except Exception as error:  # noqa: BLE001 - whatever an application raises makes its record poison
-                    self.set_aside(_record(work), error)
-                    continue
+                    work.fault = error
+                work.asked = True
                 if work.need is not None:
                     wanted[work.need] = None
-            sound.append(work)
-        self._work = sound
         self._facts = self._ask(list(wanted))
 
-    def decide(self) -> Decided:
-        """Every command in order, then the states to be written.
+    def decide(self) -> Iterator[list[Message]]:
+        """The messages of each aggregate, its state last, as soon as it is decided."""
+        yield self._transformed
+        for works in self._work.values():
+            yield self._decided(works)
 
-        A state that cannot be written is found at the end only; then all is decided again, and that aggregate's state
-        laid out after each of its commands, so that the one which makes it so is set aside and no other.
+    def _decided(self, works: list[Work], careful: bool = False) -> list[Message]:
+        """All commands of one aggregate in order.
+
+        A state that cannot be written is found at the end only; then all is decided again, and the state laid out
+        after each command, so that the one which makes it so is set aside and no other.
         """
-        prepared = self._decided
-        while True:
-            self._decided = Decided(list(prepared.messages), {}, prepared.decisions, prepared.dead_letters)
-            for work in self._work:
+        store, aggregate_id = works[0].store, works[0].aggregate_id
+        before = store.get(aggregate_id)
+        live: Live | None = before
+        messages: list[Message] = []
+        decisions = dead_letters = 0
+        for work in works:
+            try:
+                after, said = self._step(work, live or Live(store.aggregate.initial(aggregate_id)))
+                if careful and after is not None:
+                    self._laid_out(store, after)
+                decisions += after is not live
+            except Exception as error:
+                if isinstance(error, HostError) and not isinstance(error, BadRecord):
+                    raise
+                after, said = live, [self._letter(_record(work), error)]
+                dead_letters += 1
+                if live is not None and work.timer is not None:
+                    left = tuple(deadline for deadline in live.deadlines if deadline != work.timer)
+                    after = replace(live, deadlines=left, set_aside=(*live.set_aside, work.timer))
+            live = after
+            messages += said
+        if live is not before:
+            raw = None
+            if live is not None:
                 try:
-                    self._step(work)
-                except Exception as error:
-                    if isinstance(error, HostError) and not isinstance(error, BadRecord):
+                    raw = self._laid_out(store, live)
+                except Exception:
+                    if careful:
                         raise
-                    self.set_aside(_record(work), error)
-            unwritable = {
-                place for place, written in self._decided.overlay.items() if not self._write(place[1], written)
-            }
-            if not unwritable:
-                return self._decided
-            self._suspects |= unwritable
+                    return self._decided(works, careful=True)
+            messages.append(Message(store.aggregate.state_topic, aggregate_id.encode(), raw, store.partition))
+            self.written.append(Written(store, aggregate_id, raw, live))
+        self.decisions += decisions
+        self.dead_letters += dead_letters
+        return messages
+
+    def _step(self, work: Work, live: Live) -> tuple[Live | None, list[Message]]:
+        """The aggregate after one command, the same if it has no effect, and what is to be sent."""
+        if work.timer is not None and work.timer not in live.deadlines:
+            return live, []
+        aggregate = work.store.aggregate
+        if work.command_id and (outcome := live.remembers(work.command_id)) is not None:
+            return live, aggregate.repeat(work.command, outcome)
+        if work.fault is not None:
+            raise work.fault
+        now_ms = self._now(live, work)
+        context = Context(now_ms, max(now_ms, self._wall_ms), work.record.value or b"" if work.record else b"")
+        step = aggregate.step(live.state, work.command, self._fact(work, live, now_ms), context)
+        messages = _checked(step.messages)
+        if step.state is None:
+            return None, messages
+        recent, deadlines, set_aside = live.recent, step.deadlines, live.set_aside
+        if step.outcome and work.command_id:
+            if len(step.outcome) > REMEMBERED_BYTES:
+                raise BadRecord(f"leads to an outcome of {len(step.outcome)} bytes; {REMEMBERED_BYTES} at most")
+            recent = remembered(recent, work.command_id, step.outcome)
+        if set_aside:
+            set_aside = tuple(deadline for deadline in set_aside if deadline in deadlines)
+            deadlines = tuple(deadline for deadline in deadlines if deadline not in set_aside)
+        return Live(step.state, now_ms, recent, deadlines, set_aside), messages
+
+    def _fact(self, work: Work, live: Live, now_ms: int) -> Any:
+        need = work.need if work.asked else work.store.aggregate.needs(live.state, work.command, now_ms)
+        if need is None:
+            return None
+        if need not in self._facts:
+            self._facts |= self._ask([need])
+        return self._facts[need]
 
     def _ask(self, needs: list[Hashable]) -> dict[Hashable, Any]:
         """Facts by need. That nobody answers is not the command's fault: Aborted, and all is tried again."""
@@ -158,107 +217,41 @@ class Batch:
         except Exception as error:
             raise Aborted(f"lookup of {len(needs)} needs failed: {type(error).__name__}: {error}") from error
 
-    def set_aside(self, record: Record, error: Exception) -> None:
-        """Dead-letters a record, with the cause and the place where it went wrong."""
+    def _letter(self, record: Record, error: Exception) -> Message:
+        """What is set aside, with the cause and the place where it went wrong."""
         if isinstance(error, BadRecord):
-            letter = DeadLetter(record, "BadRecord", error.reason, error.place)
-        else:
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            letter = DeadLetter(record, type(error).__name__, str(error), f"{frame.filename}:{frame.lineno}")
-        self._decided.messages.append(self._dead_letter(letter))
-        self._decided.dead_letters += 1
+            return self._dead_letter(DeadLetter(record, "BadRecord", error.reason, error.place))
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        return self._dead_letter(
+            DeadLetter(record, type(error).__name__, str(error), f"{frame.filename}:{frame.lineno}")
+        )
 
-    def _add_command(self, record: Record, store: PartitionStore) -> None:
-        command = store.aggregate.decode(record)
-        aggregate_id, command_id = store.aggregate.identity(command)
-        if record.key != aggregate_id.encode():
-            raise BadRecord(f"keyed {record.key!r}, but it is for {aggregate_id}", "key")
-        self._add(store, command, aggregate_id, command_id, record, None)
-
-    def _add(
-        self,
-        store: PartitionStore,
-        command: Any,
-        aggregate_id: str,
-        command_id: bytes,
-        record: Record | None,
-        timer: Deadline | None,
-    ) -> None:
-        place = (id(store), aggregate_id)
-        work = Work(store, command, aggregate_id, command_id, record, timer, touched=place in self._seen)
-        self._seen.add(place)
-        self._work.append(work)
+    def _add(self, work: Work) -> None:
+        self._work.setdefault((id(work.store), work.aggregate_id), []).append(work)
 
     def _now(self, live: Live, work: Work) -> int:
-        if work.timer is not None:
-            return max(live.now_ms, self._wall_ms, work.timer.at_ms)
-        return max(live.now_ms, self._wall_ms if work.record is None else work.record.timestamp_ms)
+        """A record's stamp, or for a timer the clock, which may have stepped back; never before the last decision."""
+        if work.record is not None:
+            return max(live.now_ms, work.record.timestamp_ms)
+        return max(live.now_ms, self._wall_ms, work.timer.at_ms if work.timer else 0)
 
-    def _step(self, work: Work) -> None:
-        store, aggregate = work.store, work.store.aggregate
-        place = (id(store), work.aggregate_id)
-        written = self._decided.overlay.get(place)
-        if written is None:
-            live = store.get(work.aggregate_id)
-        else:
-            live = written.live or Live(aggregate.initial(work.aggregate_id))
-        if work.timer is not None and work.timer not in live.deadlines:
-            return
-        if work.command_id and (outcome := live.remembers(work.command_id)) is not None:
-            self._decided.messages += aggregate.repeat(work.command, outcome)
-            return
-        now_ms = self._now(live, work)
-        context = Context(now_ms, max(now_ms, self._wall_ms), work.record.value or b"" if work.record else b"")
-        step = aggregate.step(live.state, work.command, self._fact(work, aggregate, live, now_ms), context)
-        messages = _checked(step.messages)
-        recent = live.recent
-        if step.outcome and work.command_id:
-            recent = (*recent, (work.command_id, step.outcome))[-REMEMBERED:]
-        after = None if step.state is None else Live(step.state, now_ms, recent, step.deadlines)
-        if place in self._suspects and after is not None:
-            _laid_out(store, after)
-        self._decided.messages += messages
-        self._decided.overlay[place] = Written(store, after)
-        self._decided.decisions += 1
-
-    def _fact(self, work: Work, aggregate: Aggregate, live: Live, now_ms: int) -> Any:
-        need = aggregate.needs(live.state, work.command, now_ms) if work.touched else work.need
-        if need is None:
-            return None
-        if need not in self._facts:
-            self._facts |= self._ask([need])
-        return self._facts[need]
-
-    def _write(self, aggregate_id: str, written: Written) -> bool:
-        """Adds the state's record; whether it could be laid out."""
-        store = written.store
-        if written.live is not None:
-            try:
-                written.raw = _laid_out(store, written.live)
-            except Exception:  # noqa: BLE001 - decided again with this aggregate under suspicion, where it is told
-                return False
-        self._decided.messages.append(
-            Message(store.aggregate.state_topic, aggregate_id.encode(), written.raw, store.partition)
-        )
-        return True
+    def _laid_out(self, store: PartitionStore, live: Live) -> bytes:
+        """The state record's value. Raises BadRecord when it is too large, and whatever `dump` does."""
+        state = store.aggregate.dump(live.state)
+        raw = dump(Envelope(self._format, live.now_ms, live.deadlines, live.recent, state, live.set_aside))
+        if len(raw) > LARGEST:
+            raise BadRecord(
+                f"leads to a state of {len(raw)} bytes for {store.aggregate.state_topic}; {LARGEST} at most"
+            )
+        return raw
 
 
 def _record(work: Work) -> Record:
     """What to name when this is set aside."""
-    return work.record or _timer_record(work.store, work.aggregate_id, work.timer)
-
-
-def _timer_record(store: PartitionStore, aggregate_id: str, timer: Deadline | None) -> Record:
-    return Record(store.aggregate.commands_topic, store.partition, -1, 0, aggregate_id.encode(), repr(timer).encode())
-
-
-def _laid_out(store: PartitionStore, live: Live) -> bytes:
-    """The state record's value. Raises BadRecord when it is too large, and whatever `dump` does."""
-    deadlines = tuple((deadline.kind, deadline.at_ms, deadline.ref) for deadline in live.deadlines)
-    raw = dump(Envelope(WRITTEN, live.now_ms, deadlines, live.recent, store.aggregate.dump(live.state)))
-    if len(raw) > LARGEST:
-        raise BadRecord(f"leads to a state of {len(raw)} bytes for {store.aggregate.state_topic}; {LARGEST} at most")
-    return raw
+    value = repr(work.timer).encode()
+    return work.record or Record(
+        work.store.aggregate.commands_topic, work.store.partition, -1, 0, work.aggregate_id.encode(), value
+    )
 
 
 def _checked(messages: list[Message]) -> list[Message]:

@@ -1,18 +1,37 @@
-"""Remembers, outside the process, which records were in hand when it died, to find one that kills every worker.
+"""Remembers, outside the process, what was in hand when it died, to find a record or timer that kills every worker.
 
-After a death the records that were in hand are taken one by one; the one that the process died at three times is set
-aside unseen. A file of the machine is enough: the supervisor restarts the slot where it was.
+After a death what was in hand is taken one by one; the one that the process died at three times is set aside unseen. A
+file of the machine is enough: the supervisor restarts the slot where it was.
 """
 
-import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
-from dispatch.log.application import Record
+import msgspec
+
+from dispatch.log.application import Deadline
 
 DEATHS = 3
-Place = tuple[str, int, int]
+
+
+class Taken(NamedTuple):
+    """What is in hand: a record by its offset, or an aggregate's timer."""
+
+    topic: str
+    partition: int
+    offset: int = -1
+    aggregate_id: str = ""
+    deadline: Deadline | None = None
+
+
+class Said(msgspec.Struct):
+    """What the file says."""
+
+    in_hand: set[Taken] = msgspec.field(default_factory=set)
+    deaths: int = 0
+    """Of the one thing in hand, before the present."""
 
 
 class Journal:
@@ -20,7 +39,7 @@ class Journal:
 
     def __init__(self, path: Path | None) -> None:
         self._file: int | None = None
-        self._suspects: set[Place] = set()
+        self._suspects: set[Taken] = set()
         self._deaths = 0
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,35 +48,27 @@ class Journal:
 
     @property
     def suspicious(self) -> bool:
-        """Whether records must be taken one by one."""
+        """Whether records and timers must be taken one by one."""
         return bool(self._suspects)
 
-    def is_deadly(self, record: Record) -> bool:
-        """Whether the process died at this very record too often."""
-        return self._deaths >= DEATHS and place(record) in self._suspects
+    def is_deadly(self, taken: Taken) -> bool:
+        """Whether the process died at this very record or timer too often."""
+        return self._deaths >= DEATHS and taken in self._suspects
 
-    def take(self, records: Sequence[Record]) -> None:
+    def take(self, taken: Iterable[Taken]) -> None:
         """Called before a batch is handled."""
-        places = [place(record) for record in records]
-        again = self._deaths if len(places) == 1 and places[0] in self._suspects else 0
-        self._write({"in_hand": places, "deaths": again})
+        in_hand = set(taken)
+        again = self._deaths if len(in_hand) == 1 and in_hand <= self._suspects else 0
+        self._write(Said(in_hand, again))
 
-    def done(self, records: Sequence[Record]) -> None:
-        """Called when the batch is committed or given back."""
-        self._suspects.difference_update(place(record) for record in records)
-        if not self._suspects:
-            self._deaths = 0
-        self._write({"in_hand": sorted(self._suspects), "deaths": self._deaths})
+    def done(self, taken: Iterable[Taken]) -> None:
+        """Called when the batch is committed or given back. Dying now, with nothing in hand, counts for nothing."""
+        self._forget(self._suspects.intersection(taken))
+        self._write(Said(self._suspects, max(0, self._deaths - 1)))
 
-    def settle(self, positions: Mapping[tuple[str, int], int]) -> None:
+    def settle(self, comes_again: Callable[[Taken], bool]) -> None:
         """Clears what was committed before the process died, and what another worker has now: neither comes again."""
-        self._suspects = {
-            (topic, number, offset)
-            for topic, number, offset in self._suspects
-            if (topic, number) in positions and offset >= positions[topic, number]
-        }
-        if not self._suspects:
-            self._deaths = 0
+        self._forget({taken for taken in self._suspects if not comes_again(taken)})
 
     def close(self) -> None:
         """Closes the file; what it says stays."""
@@ -65,20 +76,19 @@ class Journal:
             os.close(self._file)
             self._file = None
 
+    def _forget(self, taken: set[Taken]) -> None:
+        self._suspects -= taken
+        if not self._suspects:
+            self._deaths = 0
+
     def _read(self, path: Path) -> None:
         try:
-            said = json.loads(path.read_text().split("\n", 1)[0]) if path.exists() else {}
-        except (ValueError, OSError):
-            said = {}  # torn by the death itself: nothing is suspected, the next death is remembered
-        self._suspects = {(topic, partition, offset) for topic, partition, offset in said.get("in_hand", [])}
-        self._deaths = said.get("deaths", 0) + 1 if len(self._suspects) == 1 else 1
+            said = msgspec.json.decode(path.read_bytes().split(b"\n", 1)[0], type=Said)
+        except (OSError, ValueError):
+            said = Said()  # none, or torn by the death itself: nothing is suspected, the next death is remembered
+        self._suspects = said.in_hand
+        self._deaths = said.deaths + 1 if len(self._suspects) == 1 else 1
 
-    def _write(self, said: dict[str, object]) -> None:
+    def _write(self, said: Said) -> None:
         if self._file is not None:
-            line = json.dumps(said).encode() + b"\n"
-            os.pwrite(self._file, line, 0)
-
-
-def place(record: Record) -> Place:
-    """Topic, partition, offset."""
-    return record.topic, record.partition, record.offset
+            os.pwrite(self._file, msgspec.json.encode(said) + b"\n", 0)

@@ -20,6 +20,7 @@ CATALOGUE: dict[str, tuple[str, ...]] = {
     "kafka_unreachable": ("reason",),
     "kafka_error": ("reason",),
     "deadly_record": ("topic", "partition", "offset"),
+    "deadly_timer": ("aggregate", "timer", "at_ms"),
     "dead_lettered": ("count",),
     "rules_unreachable": ("error",),
     "rules_refused": ("topic", "offset", "reason"),

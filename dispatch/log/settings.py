@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dispatch.log.envelope import WRITTEN
+
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
@@ -24,6 +26,8 @@ class HostSettings:
     """Batches what one decision produces; more only adds latency, for every transaction is flushed."""
     journal: Path | None = None
     """File that remembers the batch in hand, to find a record that kills the process. None: not remembered."""
+    state_format: int = WRITTEN
+    """Of the states written: the older until all workers read the newer, so that an update can go back."""
 
     @property
     def identity(self) -> str:

@@ -2,12 +2,11 @@
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from dispatch.log.application import Aggregate, Deadline
-from dispatch.log.envelope import Envelope, load
+from dispatch.log.envelope import Recent, load
 
 LIVE = 20_000
 """States kept decoded in a partition."""
@@ -19,8 +18,9 @@ class Live:
 
     state: Any
     now_ms: int = 0
-    recent: tuple[tuple[bytes, bytes], ...] = ()
+    recent: Recent = ()
     deadlines: tuple[Deadline, ...] = ()
+    set_aside: tuple[Deadline, ...] = ()
 
     def remembers(self, command_id: bytes) -> bytes | None:
         """The outcome of a command seen before."""
@@ -28,15 +28,6 @@ class Live:
             if known == command_id:
                 return outcome
         return None
-
-
-class Due(NamedTuple):
-    """A timer in the heap."""
-
-    at_ms: int
-    aggregate_id: str
-    kind: str
-    ref: str
 
 
 class PartitionStore:
@@ -47,7 +38,7 @@ class PartitionStore:
         self.partition = partition
         self._raw: dict[str, bytes] = {}
         self._live: OrderedDict[str, Live] = OrderedDict()
-        self._timers: list[Due] = []
+        self._timers: list[tuple[int, str, Deadline]] = []
 
     def __len__(self) -> int:
         return len(self._raw)
@@ -60,8 +51,9 @@ class PartitionStore:
         raw = self._raw.get(aggregate_id)
         if raw is None:
             return Live(self.aggregate.initial(aggregate_id))
-        envelope = load(raw)
-        live = Live(self.aggregate.load(aggregate_id, envelope.state), envelope.now_ms, envelope.recent, envelope.due())
+        kept = load(raw)
+        state = self.aggregate.load(aggregate_id, kept.state)
+        live = Live(state, kept.now_ms, kept.recent, kept.deadlines, kept.set_aside)
         self._keep(aggregate_id, live)
         return live
 
@@ -89,30 +81,25 @@ class PartitionStore:
     def set_timers(self) -> None:
         """Builds the heap from what was restored."""
         self._timers = [
-            Due(deadline.at_ms, aggregate_id, deadline.kind, deadline.ref)
+            (deadline.at_ms, aggregate_id, deadline)
             for aggregate_id, raw in self._raw.items()
-            for deadline in load(raw).due()
+            for deadline in load(raw).deadlines
         ]
         heapq.heapify(self._timers)
 
     def next_due_ms(self, now_ms: int) -> int | None:
         """The earliest deadline. Of those that have come, the overtaken are dropped here."""
-        while self._timers and self._timers[0].at_ms <= now_ms:
-            timer = self._timers[0]
-            if self._in_force(timer.aggregate_id, Deadline(timer.kind, timer.at_ms, timer.ref)):
-                break
+        while self._timers and self._timers[0][0] <= now_ms and not self.is_open(*self._timers[0][1:]):
             heapq.heappop(self._timers)
-        return self._timers[0].at_ms if self._timers else None
+        return self._timers[0][0] if self._timers else None
 
     def take_due(self, until_ms: int, limit: int) -> list[tuple[str, Deadline]]:
         """Timers due by then and still in force, at most `limit`, earliest first. Those not committed are put back."""
         due: list[tuple[str, Deadline]] = []
-        while self._timers and self._timers[0].at_ms <= until_ms and len(due) < limit:
-            timer = heapq.heappop(self._timers)
-            deadline = Deadline(timer.kind, timer.at_ms, timer.ref)
-            entry = (timer.aggregate_id, deadline)
-            if self._in_force(timer.aggregate_id, deadline) and entry not in due:
-                due.append(entry)
+        while self._timers and self._timers[0][0] <= until_ms and len(due) < limit:
+            timer = heapq.heappop(self._timers)[1:]
+            if self.is_open(*timer) and timer not in due[-1:]:  # set twice, they lie next to each other
+                due.append(timer)
         return due
 
     def put_back(self, due: list[tuple[str, Deadline]]) -> None:
@@ -120,20 +107,16 @@ class PartitionStore:
         for aggregate_id, deadline in due:
             self._push(aggregate_id, deadline)
 
-    def envelopes(self) -> Iterator[tuple[str, Envelope]]:
-        """Everything kept."""
-        for aggregate_id, raw in self._raw.items():
-            yield aggregate_id, load(raw)
-
-    def _in_force(self, aggregate_id: str, deadline: Deadline) -> bool:
+    def is_open(self, aggregate_id: str, deadline: Deadline) -> bool:
+        """Whether the aggregate still has this deadline."""
         live = self._live.get(aggregate_id)
         if live is not None:
             return deadline in live.deadlines
         raw = self._raw.get(aggregate_id)
-        return raw is not None and deadline in load(raw).due()
+        return raw is not None and deadline in load(raw).deadlines
 
     def _push(self, aggregate_id: str, deadline: Deadline) -> None:
-        heapq.heappush(self._timers, Due(deadline.at_ms, aggregate_id, deadline.kind, deadline.ref))
+        heapq.heappush(self._timers, (deadline.at_ms, aggregate_id, deadline))
 
     def _keep(self, aggregate_id: str, live: Live) -> None:
         self._live[aggregate_id] = live

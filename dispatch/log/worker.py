@@ -16,7 +16,7 @@ from dispatch.log import logs, metrics
 from dispatch.log.application import Aggregate, DeadLetterFormat, Deadline, Lookup, Probe, Record, Transform
 from dispatch.log.batch import AHEAD_MS, Batch
 from dispatch.log.errors import Aborted, BadRecord, Fenced, OutcomeUnknown
-from dispatch.log.journal import Journal
+from dispatch.log.journal import Journal, Taken
 from dispatch.log.reading import record_of
 from dispatch.log.restore import restore
 from dispatch.log.settings import HostSettings
@@ -135,28 +135,51 @@ class Worker:
         if not records and not due:
             return False
         self._probe("polled")
-        self._journal.take(records)
         try:
-            self._transact(records, due)
+            if self._journal.suspicious:  # a record and a timer at most, each alone
+                if records:
+                    self._handle(records, [])
+                if due:
+                    self._handle([], due)
+            else:
+                self._handle(records, due)
         except (Aborted, OutcomeUnknown):
             for store, timers in due:
                 store.put_back(timers)
             raise
-        finally:
-            self._journal.done(records)
         return True
 
-    def _transact(self, records: list[Record], due: Due) -> None:
-        batch = Batch(self._app.lookup, self._app.dead_letter, self._clock_ms())
-        deadly = [record for record in records if self._journal.is_deadly(record)]
-        for record in deadly:
-            logger.error("deadly_record", topic=record.topic, partition=record.partition, offset=record.offset)
-            batch.set_aside(record, BadRecord("the process died at this record three times"))
+    def _handle(self, records: list[Record], due: Due) -> None:
+        in_hand = [Taken(record.topic, record.partition, record.offset) for record in records]
+        in_hand += [_taken(store, *timer) for store, timers in due for timer in timers]
+        self._journal.take(in_hand)
+        try:
+            self._transact(self._batch(records, due), records, due)
+        finally:
+            self._journal.done(in_hand)
+
+    def _batch(self, records: Sequence[Record], due: Due) -> Batch:
+        """What is to be decided, less what the process died at too often."""
+        batch = Batch(self._app.lookup, self._app.dead_letter, self._clock_ms(), self._settings.state_format)
+        sound = []
+        for record in records:
+            if self._journal.is_deadly(Taken(record.topic, record.partition, record.offset)):
+                logger.error("deadly_record", topic=record.topic, partition=record.partition, offset=record.offset)
+                batch.set_aside(record, BadRecord("the process died at this record three times"))
+            else:
+                sound.append(record)
         stores = {place: store for place, store in self._stores.items() if place in self._owned}
-        batch.prepare([record for record in records if record not in deadly], stores, self._transforms)
+        batch.prepare(sound, stores, self._transforms)
         for store, timers in due:
             for aggregate_id, deadline in timers:
-                batch.add_timer(store, aggregate_id, deadline)
+                fault = None
+                if self._journal.is_deadly(_taken(store, aggregate_id, deadline)):
+                    logger.error("deadly_timer", aggregate=aggregate_id, timer=deadline.kind, at_ms=deadline.at_ms)
+                    fault = BadRecord("the process died at this timer three times")
+                batch.add_timer(store, aggregate_id, deadline, fault)
+        return batch
+
+    def _transact(self, batch: Batch, records: Sequence[Record], due: Due) -> None:
         offsets = self._offsets(records, due)
         try:
             batch.look_up()
@@ -164,9 +187,9 @@ class Worker:
             began = self._began_s = time.monotonic()
             self._producer.begin()
             self._probe("begun")
-            decided = batch.decide()
+            messages = [message for messages in batch.decide() for message in messages]
             self._probe("decided")
-            self._producer.send(decided.messages)
+            self._producer.send(messages)
             self._probe("produced")
             self._producer.flush()
             self._probe("flushed")
@@ -179,18 +202,18 @@ class Worker:
             raise
         self._began_s = 0.0
         self._probe("committed")
-        for (_, aggregate_id), written in decided.overlay.items():
-            written.store.put(aggregate_id, written.raw, written.live)
+        for store, aggregate_id, raw, live in batch.written:
+            store.put(aggregate_id, raw, live)
         self._next.update(offsets)
         self._state = "up"
         self._probe("merged")
         metrics.TRANSACTION_SECONDS.observe(time.monotonic() - began)
         metrics.TRANSACTIONS.inc()
-        metrics.DECISIONS.inc(decided.decisions)
+        metrics.DECISIONS.inc(batch.decisions)
         metrics.BATCH.observe(len(records) + sum(len(timers) for _, timers in due))
-        if decided.dead_letters:
-            metrics.DEAD_LETTERS.inc(decided.dead_letters)
-            logger.warning("dead_lettered", count=decided.dead_letters)
+        if batch.dead_letters:
+            metrics.DEAD_LETTERS.inc(batch.dead_letters)
+            logger.warning("dead_lettered", count=batch.dead_letters)
 
     def open_for_s(self) -> float:
         """How long the present transaction has been open; 0: none is. One that hangs is for a watchdog to end."""
@@ -265,7 +288,7 @@ class Worker:
     def _due(self, records: Sequence[Record]) -> Due:
         """Timers that have come, where the partition has consumed every record stamped before them."""
         now_ms, found = self._clock_ms(), []
-        room = max(1, self._settings.batch_limit - len(records))
+        room = 1 if self._journal.suspicious else max(1, self._settings.batch_limit - len(records))
         for place, store in self._stores.items():
             due_ms = store.next_due_ms(now_ms)
             if due_ms is None or due_ms > now_ms or place not in self._owned:
@@ -330,7 +353,7 @@ class Worker:
             raise Aborted(f"not restored: {error}") from error
         self._stores = keep | {(store.aggregate.commands_topic, store.partition): store for store in fresh}
         self._owned = assigned
-        self._journal.settle({place: self._next[place] for place in assigned})
+        self._journal.settle(self._comes_again)
         for place in assigned:
             self._seek(*place)
         took = time.monotonic() - began
@@ -338,6 +361,15 @@ class Worker:
         metrics.PARTITIONS.set(len({number for _, number in assigned}))
         metrics.AGGREGATES.set(sum(len(store) for store in self._stores.values()))
         logger.info("restored", partitions=len(assigned), records=read, seconds=round(took, 3))
+
+    def _comes_again(self, taken: Taken) -> bool:
+        """Whether a record is not committed, or a timer still open, in a partition held."""
+        place = (taken.topic, taken.partition)
+        if place not in self._owned:
+            return False
+        if taken.deadline is None:
+            return taken.offset >= self._next[place]
+        return self._stores[place].is_open(taken.aggregate_id, taken.deadline)
 
     def _on_assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._assigned = {(part.topic, part.partition) for part in partitions}
@@ -358,3 +390,8 @@ class Worker:
         self._end.clear()
         self._worn = True
         logger.warning("lost", partitions=len(partitions))
+
+
+def _taken(store: PartitionStore, aggregate_id: str, deadline: Deadline) -> Taken:
+    """A timer, as the journal knows it."""
+    return Taken(store.aggregate.commands_topic, store.partition, aggregate_id=aggregate_id, deadline=deadline)

@@ -80,6 +80,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         group=f"{settings.namespace}dispatch",
         slot=settings.slot,
         batch_limit=settings.batch_limit,
+        state_format=settings.state_format,
         journal=Path(settings.home) / "journal" / f"{settings.namespace}worker-{settings.slot}.json",
     )
     app = application(rules, settings.namespace, lookup, f"worker-{settings.slot}")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from typing import Any, NamedTuple
 
 from dispatch.log.application import Context, DeadLetter, Deadline, Message, Record, Step
@@ -21,6 +22,7 @@ class Command(NamedTuple):
     command_id: bytes
     op: str
     n: int = 0
+    kind: str = ""
 
 
 def command_id(name: str) -> bytes:
@@ -57,12 +59,14 @@ class Accounts:
     def needs(self, state: Account, command: Command, _now_ms: int) -> Any:
         if command.op == "needs_raises":
             raise ValueError("cannot say what it needs")
+        if (command.op, command.kind) == ("fired", "unclear"):
+            raise ValueError("cannot say what the timer needs")
         return ("rate", state.balance) if command.op == "deposit" else None
 
     def timer_command(self, aggregate_id: str, deadline: Deadline) -> Command:
         if deadline.kind == "broken":
             raise ValueError("no command for a broken deadline")
-        return Command(aggregate_id, b"", "fired", deadline.at_ms)
+        return Command(aggregate_id, b"", "fired", deadline.at_ms, deadline.kind)
 
     def step(self, state: Account, command: Command, fact: Any, context: Context) -> Step[Account]:
         match command.op:
@@ -72,8 +76,12 @@ class Accounts:
                 state = state._replace(balance=state.balance + fact)
             case "arm":
                 state = state._replace(armed=(*state.armed, ("alarm", command.n)))
-            case "arm_broken":
-                state = state._replace(armed=(*state.armed, ("broken", command.n)))
+            case "arm_broken" | "arm_poison" | "arm_unclear" | "arm_deadly":
+                state = state._replace(armed=(*state.armed, (command.op.removeprefix("arm_"), command.n)))
+            case "fired" if command.kind == "poison":
+                raise ArithmeticError("a timer asked to raise")
+            case "fired" if command.kind == "deadly":
+                os._exit(9)
             case "disarm" | "fired":
                 state = state._replace(armed=())
             case "grow" | "unwritable":
@@ -84,7 +92,8 @@ class Accounts:
                 raise ArithmeticError("asked to raise")
         state = state._replace(version=state.version + 1)
         deadlines = tuple(Deadline(kind, at_ms) for kind, at_ms in state.armed)
-        return Step(state, [self._event(command, state, context)], deadlines, b"done")
+        outcome = b"x" * command.n if command.op == "outcome" else b"done"
+        return Step(state, [self._event(command, state, context)], deadlines, outcome)
 
     def repeat(self, command: Command, outcome: bytes) -> list[Message]:
         return [Message(self.events_topic, command.account.encode(), b'{"op": "repeat", "outcome": "%s"}' % outcome)]

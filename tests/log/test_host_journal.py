@@ -4,18 +4,22 @@ from pathlib import Path
 
 import pytest
 
-from dispatch.log.application import Record
-from dispatch.log.journal import Journal
+from dispatch.log.application import Deadline
+from dispatch.log.journal import Journal, Taken
 
 
-def record(offset: int, partition: int = 0) -> Record:
-    return Record("commands", partition, offset, 0, b"a", b"")
+def record(offset: int, partition: int = 0) -> Taken:
+    return Taken("commands", partition, offset)
 
 
-def dies_with(path: Path, *records: Record) -> None:
-    """A process takes these records and is never heard of again."""
+def timer(aggregate_id: str, at_ms: int = 5) -> Taken:
+    return Taken("commands", 0, aggregate_id=aggregate_id, deadline=Deadline("alarm", at_ms))
+
+
+def dies_with(path: Path, *taken: Taken) -> None:
+    """A process takes these and is never heard of again."""
     journal = Journal(path)
-    journal.take(records)
+    journal.take(taken)
     journal.close()
 
 
@@ -55,7 +59,7 @@ def test_one_that_was_handled_well_is_no_longer_suspected(path: Path) -> None:
 def test_what_was_committed_before_the_death_does_not_keep_the_worker_slow(path: Path) -> None:
     dies_with(path, record(1), record(2), record(3, partition=1))
     journal = Journal(path)
-    journal.settle({("commands", 0): 3, ("commands", 1): 4})
+    journal.settle(lambda _taken: False)
     assert not journal.suspicious
 
 
@@ -63,15 +67,31 @@ def test_what_was_not_committed_stays_suspected_and_its_deaths_counted(path: Pat
     for _ in range(3):
         dies_with(path, record(7))
     journal = Journal(path)
-    journal.settle({("commands", 0): 7})
+    journal.settle(lambda taken: taken.offset >= 7)
     assert journal.is_deadly(record(7))
 
 
-def test_what_another_worker_has_now_is_not_waited_for(path: Path) -> None:
-    dies_with(path, record(1), record(2, partition=1))
-    journal = Journal(path)
-    journal.settle({("commands", 0): 2})
-    assert not journal.suspicious
+@pytest.mark.parametrize("at", [record(7), timer("a")])
+def test_a_death_with_nothing_in_hand_is_no_death_at_what_is_suspected(path: Path, at: Taken) -> None:
+    for _ in range(2):
+        dies_with(path, at)
+    for _ in range(3):
+        journal = Journal(path)
+        journal.take([record(1)])
+        journal.done([record(1)])
+        journal.close()
+    assert Journal(path).suspicious
+    assert not Journal(path).is_deadly(at)
+
+
+def test_a_timer_is_deadly_after_three_deaths_of_which_the_first_may_be_with_others(path: Path) -> None:
+    dies_with(path, record(1), timer("a"), timer("b"))
+    for _ in range(2):
+        assert not Journal(path).is_deadly(timer("a"))
+        dies_with(path, timer("a"))
+    assert Journal(path).is_deadly(timer("a"))
+    assert not Journal(path).is_deadly(timer("a", at_ms=6))
+    assert not Journal(path).is_deadly(timer("b"))
 
 
 def test_a_file_torn_by_the_death_is_no_reason_to_stop(path: Path) -> None:
