@@ -98,7 +98,7 @@ def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         (["run", "worker", "--slot", "-1"], r"Invalid value for '--slot': .*"),
         (["run", "worker", "--health-port", "70000"], r"Invalid value for '--health-port': .*"),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_wrong_command_line_is_told_with_where_to_read_on(
     terminal: Terminal, arguments: list[str], sentence: str
@@ -144,7 +144,7 @@ def test_a_file_that_cannot_be_sent_is_told_before_anything_is_asked_of_kafka(
     "arguments",
     [["delivery", "x"], ["check"], ["feed", "orders.csv"], ["setup"], ["run", "worker"], ["run", "streams"],
      ["run", "projector"], ["run", "gateway"]],
-    ids=" ".join,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip
 def test_without_a_stack_it_is_told_how_to_have_one(terminal: Terminal, tmp_path: Path, arguments: list[str]) -> None:
     (tmp_path / "orders.csv").write_text(ORDER)
@@ -208,7 +208,7 @@ def test_the_demonstration_does_not_remove_a_folder_that_is_not_its_own(terminal
     "arguments",
     [[], ["run"], *([name] for name in ("up", "down", "status", "setup", "feed", "drivers", "demo", "delivery", "check",
      "version")), *(["run", name] for name in ("worker", "streams", "projector", "gateway"))],
-    ids=" ".join,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip
 def test_help_fits_80_columns_and_cuts_no_word(terminal: Terminal, arguments: list[str]) -> None:
     said = terminal.baton(*arguments, "--help")
