@@ -16,7 +16,7 @@ ANSWER_S = 3.0
 """How long Postgres may take; a frozen one gives no sign."""
 CONTACT_S = 1.0
 """How long a contact is waited for: the projector may be a moment behind."""
-_AGAIN_S = 0.05
+_AGAIN_S = 0.02
 logger = logs.get("gateways.reads")
 
 

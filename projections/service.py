@@ -18,7 +18,8 @@ from dispatch.log.reading import record_of
 from projections.runtime import Folding, OffsetsMoved, Place, Poison, Position, fold, positions, prepare, write
 
 BATCH = 2_000
-_WAIT_S = 0.05
+_WAIT_S = 0.01
+"""Gathers a batch. Whoever reads waits as long; under load batches fill while the one before is written."""
 _KEPT_BYTES = 262_144
 EVENTS = Counter("baton_projected_events_total", "Events folded into the read models.")
 logger = logs.get("projections.service")
