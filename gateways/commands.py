@@ -60,15 +60,17 @@ class Commander:
             "reply_to": self.log.slot,
         }
 
-    async def decided(self, topic: Topic, key: str, command: Any, *, where: str, created: bool = False) -> Response:
-        """Sends it and tells what was decided: 200 (201 for what is new), 202 with where to ask, 404 or 409."""
+    async def decided(self, topic: Topic, key: str, command: Any, *, where: str) -> Response:
+        """Sends it and tells what was decided."""
+        return outcome(command, await self.ask(topic, key, command), where)
+
+    async def ask(self, topic: Topic, key: str, command: Any, timeout_s: float | None = None) -> Reply | None:
+        """Sends it and waits for its decision; None: not decided in time. Raises Problem for one that is refused."""
         check(command)
-        reply = await self.log.ask(topic, key, command, self._timeout_s)
-        if reply is None:
-            return pending(command, where)
-        if reply.outcome == "refused":
+        reply = await self.log.ask(topic, key, command, timeout_s or self._timeout_s)
+        if reply is not None and reply.outcome == "refused":
             raise refused(reply.reason, reply.detail)
-        return json(told(command, reply), 201 if created and reply.outcome == "accepted" else 200)
+        return reply
 
     async def _same_payload(self, command_id: str, body: bytes) -> None:
         """Without the store the check is left out: the decision itself is remembered by the aggregate."""
@@ -84,6 +86,13 @@ class Commander:
             return
         if known not in (digest, digest.encode(), None):
             raise Problem(422, "idempotency_key_reused", "This Idempotency-Key came with another payload before.")
+
+
+def outcome(command: Any, reply: Reply | None, where: str, *, created: bool = False) -> Response:
+    """What was decided: 200 (201 for what is new), or 202 with where to ask."""
+    if reply is None:
+        return pending(command, where)
+    return json(told(command, reply), 201 if created and reply.outcome == "accepted" else 200)
 
 
 def told(command: Any, reply: Reply) -> dict[str, Any]:

@@ -117,6 +117,10 @@ class LogClient:
         """Says before a command is sent that a later stage will be waited for."""
         self._waiting[command_id, stage] = self._loop.create_future()
 
+    def forget(self, command_id: str, stage: str) -> None:
+        """Says that it is not waited for any more."""
+        self._waiting.pop((command_id, stage), None)
+
     def _poll(self) -> None:
         while not self._stopping.is_set():
             self._producer.poll(0.1)

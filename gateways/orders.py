@@ -10,9 +10,9 @@ from dispatch.contract.limits import check
 from dispatch.contract.personal import split
 from dispatch.contract.records import delivery_commands as commands
 from dispatch.contract.records.inbound import InboundOrderReady
-from gateways.commands import DELIVERIES, Commander, json, now_ms
+from dispatch.contract.records.system import Contact, Reply
+from gateways.commands import DELIVERIES, Commander, json, now_ms, outcome
 from gateways.models import CancelBody, Id, OrderBody, PrepTimeBody
-from gateways.problems import refused
 
 FIRST_OFFER_S = 2.0
 """How long a v1 client waits for what its order first led to."""
@@ -25,36 +25,35 @@ def routes(commander: Commander) -> APIRouter:
     @router.post("/events/seller-order-ready")
     async def seller_order_ready(body: OrderBody, request: Request) -> Response:
         """v1: an order is ready. Answers whether somebody was found at once."""
-        command = await _ordered(commander, request, body, commands.MarkReady)
-        commander.log.expect(command.command_id, "first_offer")
         until = time.monotonic() + FIRST_OFFER_S
-        reply = await commander.log.ask(DELIVERIES, command.delivery_id, command, FIRST_OFFER_S)
-        if reply is not None and reply.outcome == "refused":
-            raise refused(reply.reason, reply.detail)
-        answer: dict[str, Any] = {"assigned": False, "delivery_id": command.delivery_id}
-        first = None
-        if reply is not None and reply.outcome == "accepted":
-            left_s = max(0.05, until - time.monotonic())
-            first = await commander.log.wait(command.command_id, "first_offer", left_s)
-        if first is not None and first.offer_id:
-            answer |= {"assigned": True, "offer_id": first.offer_id}
+        command, contact = await _ordered(commander, request, body, commands.MarkReady)
+        commander.log.expect(command.command_id, "first_offer")
+        try:
+            reply = await _taken(commander, command, contact, FIRST_OFFER_S)
+            answer: dict[str, Any] = {"assigned": False, "delivery_id": command.delivery_id}
+            if reply is not None and reply.outcome == "accepted":
+                left_s = max(0.05, until - time.monotonic())
+                first = await commander.log.wait(command.command_id, "first_offer", left_s)
+                if first is not None and first.offer_id:
+                    answer |= {"assigned": True, "offer_id": first.offer_id}
+        finally:
+            commander.log.forget(command.command_id, "first_offer")
         return json(answer)
+
+    async def ordered(request: Request, body: OrderBody, kind: type[Any]) -> Response:
+        command, contact = await _ordered(commander, request, body, kind)
+        reply = await _taken(commander, command, contact)
+        return outcome(command, reply, f"/v2/deliveries/{command.delivery_id}", created=True)
 
     @router.post("/v2/orders", status_code=201)
     async def place(body: OrderBody, request: Request) -> Response:
         """An order was placed; it becomes ready later."""
-        command = await _ordered(commander, request, body, commands.PlaceOrder)
-        return await commander.decided(
-            DELIVERIES, command.delivery_id, command, where=f"/v2/deliveries/{command.delivery_id}", created=True
-        )
+        return await ordered(request, body, commands.PlaceOrder)
 
     @router.post("/v2/orders/ready", status_code=201)
     async def ready(body: OrderBody, request: Request) -> Response:
         """An order is ready, placed before or not."""
-        command = await _ordered(commander, request, body, commands.MarkReady)
-        return await commander.decided(
-            DELIVERIES, command.delivery_id, command, where=f"/v2/deliveries/{command.delivery_id}", created=True
-        )
+        return await ordered(request, body, commands.MarkReady)
 
     @router.post("/v2/orders/{seller_id}/{seller_order_id}/ready")
     async def placed_is_ready(seller_id: Id, seller_order_id: Id, request: Request) -> Response:
@@ -76,16 +75,23 @@ def routes(commander: Commander) -> APIRouter:
     return router
 
 
-async def _ordered(commander: Commander, request: Request, body: OrderBody, kind: type[Any]) -> Any:
-    """The command of an order; its contact goes to the contacts topic, and nowhere else."""
+async def _ordered(commander: Commander, request: Request, body: OrderBody, kind: type[Any]) -> tuple[Any, Contact]:
+    """The command of an order, and its contact, kept apart."""
     inbound = InboundOrderReady(**body.inbound("http", now_ms()))
     check(inbound)
     delivery_id, order, contact = split(inbound)
     header = await commander.header(request, "order_service", body.seller_id, delivery_id)
-    command = kind(**header, delivery_id=delivery_id, order=order)
-    check(command)
-    commander.log.send(topics.CONTACTS, delivery_id, contact)
-    return command
+    return kind(**header, delivery_id=delivery_id, order=order), contact
+
+
+async def _taken(commander: Commander, command: Any, contact: Contact, timeout_s: float | None = None) -> Reply | None:
+    """Asks for the decision, then sends the contact: one that came with a refused order must not replace the true one.
+
+    Undecided in time, it is sent too. Whoever gets no answer asks again, and so sends it again.
+    """
+    reply = await commander.ask(DELIVERIES, command.delivery_id, command, timeout_s)
+    commander.log.send(topics.CONTACTS, command.delivery_id, contact)
+    return reply
 
 
 async def _known(

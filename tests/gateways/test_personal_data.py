@@ -159,3 +159,16 @@ def test_no_topic_table_or_log_line_but_the_contacts_holds_the_customer(
             rows = connection.execute(sql.SQL("SELECT t::text FROM {} t").format(sql.Identifier(table))).fetchall()
             assert is_untold("".join(row[0] for row in rows)), table
     assert is_untold("".join(capfd.readouterr()))
+
+
+def test_an_order_that_is_refused_changes_no_contact_and_leaves_none(system: System) -> None:
+    order = an_order_to_the_door()
+    name = system.post("/v2/orders", order).json()["delivery_id"]
+    other = {**order, "order_value_minor": 1, "customer": {"name": "Dan", "phone": "1"}}
+    for path in ("/v2/orders", "/v2/orders/ready", "/events/seller-order-ready"):
+        problem(system.post(path, other), 409, "order_conflict")
+    assert system.post("/v2/orders", order).json()["outcome"] == "duplicate"
+    records = list(read_all(system.settings.kafka, [system.settings.namespace + topics.CONTACTS.name]))
+    told = [record.value or b"" for record in records if record.key == name.encode()]
+    assert len(told) == 2
+    assert not any(b"Dan" in value for value in told)
