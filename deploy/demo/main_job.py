@@ -29,7 +29,7 @@ _QUIET_S = 3.0
 def run(settings: Settings, console: Console, *, drivers: int, speed: float, orders: int) -> int:
     """0 when every rule held and every order was settled, else 1."""
     folder = (settings.home / "demo").resolve()
-    _clear(folder)
+    clear(folder)
     given = Addresses(settings.kafka, settings.postgres, settings.valkey)
     console.print(
         f"Starting Kafka, Postgres, Valkey and Baton in {folder} (the first time downloads Kafka, about 20 s)"
@@ -47,7 +47,7 @@ def run(settings: Settings, console: Console, *, drivers: int, speed: float, ord
             down(folder)
 
 
-def _clear(folder: Path) -> None:
+def clear(folder: Path) -> None:
     """Removes what an earlier demonstration left. Raises StartFailed for a folder that none has made."""
     if folder.is_dir() and not (folder / "up.lock").exists() and any(folder.iterdir()):
         raise StartFailed(f"{folder} holds something else than a demonstration; BATON_HOME names another place")
