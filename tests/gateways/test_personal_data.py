@@ -118,10 +118,11 @@ def test_an_erased_contact_is_told_as_none(system: System) -> None:
         offer = heard(socket, "DELIVERY_OFFERED_V2")
         name = offer["delivery_id"]
         producer = Producer({"bootstrap.servers": system.settings.kafka, "partitioner": "murmur2_random"})
-        producer.produce(system.settings.namespace + topics.CONTACTS.name, None, name.encode())
-        producer.flush(10)
         with psycopg.connect(system.settings.postgres, autocommit=True) as connection:
             query = "SELECT count(*) FROM contacts WHERE delivery_id = %s"
+            system.until(lambda: connection.execute(query, (name,)).fetchone() == (1,), "known")
+            producer.produce(system.settings.namespace + topics.CONTACTS.name, None, name.encode())
+            producer.flush(10)
             system.until(lambda: connection.execute(query, (name,)).fetchone() == (0,), "erased")
         system.post(f"/v2/drivers/cleo/offers/{offer_id}/accept")
         assigned = heard(socket, "DELIVERY_ASSIGNED")
