@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dispatch.config import Settings
+from dispatch.contract import topics
 from dispatch.contract.records.system import DeadLetter as DeadLetterRecord
 from dispatch.core.facts import SearchNeed, SearchResult
 from dispatch.inputs.candidates import open_index
@@ -41,14 +42,18 @@ def application(rules: Rules, namespace: str, lookup: Lookup, worker: str = "wor
 
 
 def dead_letter_record(letter: DeadLetter, worker: str) -> DeadLetterRecord:
-    """The record of what was set aside; of a large value the beginning."""
+    """The record of what was set aside; of a large value the beginning, of one that names a customer nothing.
+
+    A dead letter is kept longer than an order and no erasure reaches it; topic, partition and offset tell where it is.
+    """
     record = letter.record
+    kept = None if record.topic.endswith(topics.ORDERS_INBOUND.name) else record.value
     return DeadLetterRecord(
         source_topic=record.topic,
         partition=record.partition,
         offset=record.offset,
         key=record.key,
-        value=record.value[:KEPT_BYTES] if record.value is not None else None,
+        value=kept[:KEPT_BYTES] if kept is not None else None,
         value_bytes=len(record.value or b""),
         error=letter.error,
         reason=letter.reason[:1000],

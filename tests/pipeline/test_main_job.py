@@ -150,9 +150,10 @@ def test_bad_records_are_set_aside_with_reason_and_place_and_the_next_is_handled
         (letter for letter in letters if letter.source_topic.endswith("orders.inbound")),
         key=lambda letter: letter.offset,
     )
-    for letter, (what, _, place) in zip(inbound, bad, strict=True):
+    for letter, (what, value, place) in zip(inbound, bad, strict=True):
         assert place in letter.place, what
         assert letter.reason, what
+        assert (letter.value, letter.value_bytes) == (None, len(value)), "an order names a customer: not kept on"
     assert {letter.place for letter in letters if letter.source_topic.endswith("delivery.commands")} == {
         "byte 0",
         "key",
