@@ -70,7 +70,6 @@ class DeadLetter(NamedTuple):
 class Aggregate(Protocol):
     """One kind of aggregate. States and commands are opaque to the host."""
 
-    name: str
     commands_topic: str
     state_topic: str
 
@@ -105,7 +104,6 @@ class Aggregate(Protocol):
 class Transform(Protocol):
     """A topic whose records become others, one by one, with no state."""
 
-    name: str
     topic: str
 
     def transform(self, record: Record) -> list[Message]:

@@ -5,7 +5,7 @@ earlier one of the batch asks again; none is decided on a stale answer.
 """
 
 import traceback
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -66,7 +66,7 @@ class Batch:
         self._format = state_format
         self._work: dict[tuple[int, str], list[Work]] = {}
         self._facts: dict[Hashable, Any] = {}
-        self._transformed: list[Message] = []
+        self._messages: list[Message] = []
         self.written: list[Written] = []
         self.decisions = 0
         self.dead_letters = 0
@@ -91,14 +91,14 @@ class Batch:
                         raise BadRecord(f"keyed {record.key!r}, but it is for {aggregate_id}", "key")
                     self._add(Work(store, aggregate_id, command, command_id, record))
                 elif record.topic in transforms:
-                    self._transformed += _checked(transforms[record.topic].transform(record))
+                    self._messages += _checked(transforms[record.topic].transform(record))
                     self.decisions += 1
             except Exception as error:  # noqa: BLE001 - whatever an application raises makes its record poison
                 self.set_aside(record, error)
 
     def set_aside(self, record: Record, error: Exception) -> None:
         """Dead-letters a record without deciding it."""
-        self._transformed.append(self._letter(record, error))
+        self._messages.append(self._letter(record, error))
         self.dead_letters += 1
 
     def add_timer(
@@ -127,11 +127,11 @@ class Batch:
                     wanted[work.need] = None
         self._facts = self._ask(list(wanted))
 
-    def decide(self) -> Iterator[list[Message]]:
-        """The messages of each aggregate, its state last, as soon as it is decided."""
-        yield self._transformed
+    def decide(self) -> list[Message]:
+        """All that is to be sent, each aggregate's messages together and its state last."""
         for works in self._work.values():
-            yield self._decided(works)
+            self._messages += self._decided(works)
+        return self._messages
 
     def _decided(self, works: list[Work], careful: bool = False) -> list[Message]:
         """All commands of one aggregate in order.

@@ -6,6 +6,11 @@ from typing import Any
 
 from dispatch.log.envelope import WRITTEN
 
+_SESSION_MS = 6_000
+"""A worker that is gone for longer loses its partitions; one that is back before keeps them without a rebalance."""
+_TRANSACTION_MS = 5_000
+"""Below the session: an abandoned transaction ends before the partitions move."""
+
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
@@ -18,12 +23,6 @@ class HostSettings:
     """Commands in one transaction; with some 80 us each, it stays open for less than 200 ms."""
     batch_bytes: int = 8_000_000
     """Bytes of commands after which a transaction takes no more: large ones must not keep it open for long."""
-    session_timeout_ms: int = 6_000
-    """A worker that is gone for longer loses its partitions; one that is back before keeps them without a rebalance."""
-    transaction_timeout_ms: int = 5_000
-    """Below the session: an abandoned transaction ends before the partitions move."""
-    linger_ms: int = 1
-    """Batches what one decision produces; more only adds latency, for every transaction is flushed."""
     journal: Path | None = None
     """File that remembers the batch in hand, to find a record that kills the process. None: not remembered."""
     state_format: int = WRITTEN
@@ -45,13 +44,11 @@ class HostSettings:
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
-            "session.timeout.ms": self.session_timeout_ms,
-            "heartbeat.interval.ms": self.session_timeout_ms // 6,
-            "max.poll.interval.ms": 300_000,
+            "session.timeout.ms": _SESSION_MS,
+            "heartbeat.interval.ms": _SESSION_MS // 6,
             "fetch.wait.max.ms": 100,
             "fetch.error.backoff.ms": 100,
             "queued.min.messages": 5_000,
-            "queued.max.messages.kbytes": 65_536,
             "reconnect.backoff.max.ms": 1_000,
         }
 
@@ -60,9 +57,9 @@ class HostSettings:
         return {
             "bootstrap.servers": self.brokers,
             "transactional.id": self.identity,
-            "transaction.timeout.ms": self.transaction_timeout_ms,
+            "transaction.timeout.ms": _TRANSACTION_MS,
             "partitioner": "murmur2_random",
-            "linger.ms": self.linger_ms,
+            "linger.ms": 1,
             "queue.buffering.max.messages": 500_000,
             "queue.buffering.max.kbytes": 262_144,
             "message.max.bytes": 4_194_304,

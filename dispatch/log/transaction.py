@@ -7,7 +7,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka import Message as Delivered
 
 from dispatch.log.application import Message
-from dispatch.log.errors import Aborted, Fenced, OutcomeUnknown
+from dispatch.log.errors import Aborted, Fenced, HostError, OutcomeUnknown
 
 _FLUSH_S = 10.0
 _COMMIT_S = 10.0
@@ -75,20 +75,14 @@ class TransactionalProducer:
         try:
             self._producer.send_offsets_to_transaction(offsets, group_metadata, _OFFSETS_S)
         except KafkaException as error:
-            reaction = _reaction(error, "send_offsets")
-            if isinstance(reaction, Aborted) and not error.args[0].txn_requires_abort():
-                raise OutcomeUnknown(f"offsets not answered: {error.args[0].str()}") from error
-            raise reaction from error
+            raise _reaction(error, "send_offsets", answered=False) from error
 
     def commit(self) -> None:
         """Commits. Raises OutcomeUnknown when the coordinator did not answer."""
         try:
             self._producer.commit_transaction(_COMMIT_S)
         except KafkaException as error:
-            reaction = _reaction(error, "commit_transaction")
-            if isinstance(reaction, Aborted) and not error.args[0].txn_requires_abort():
-                raise OutcomeUnknown(f"commit not answered: {error.args[0].str()}") from error
-            raise reaction from error
+            raise _reaction(error, "commit", answered=False) from error
 
     def abort(self) -> None:
         """Ends the transaction without effect. Raises OutcomeUnknown when even that is not answered."""
@@ -104,9 +98,14 @@ class TransactionalProducer:
             self._failed = error
 
 
-def _reaction(error: KafkaException, what: str) -> Aborted | Fenced:
-    """What to do about a client error: librdkafka says fatal, abortable or neither."""
+def _reaction(error: KafkaException, what: str, *, answered: bool = True) -> HostError:
+    """What to do about a client error: librdkafka says fatal, abortable or neither.
+
+    Neither, where an answer was to come that settles the transaction: what became of it is unknown.
+    """
     cause: KafkaError = error.args[0]
     if cause.fatal() or cause.code() in (KafkaError._FENCED, KafkaError.FENCED_INSTANCE_ID):
         return Fenced(f"{what}: {cause.str()}")
+    if not answered and not cause.txn_requires_abort():
+        return OutcomeUnknown(f"{what} not answered: {cause.str()}")
     return Aborted(f"{what}: {cause.str()}")

@@ -187,7 +187,7 @@ class Worker:
             began = self._began_s = time.monotonic()
             self._producer.begin()
             self._probe("begun")
-            messages = [message for messages in batch.decide() for message in messages]
+            messages = batch.decide()
             self._probe("decided")
             self._producer.send(messages)
             self._probe("produced")
@@ -331,12 +331,12 @@ class Worker:
         """Restores what is new among the assigned partitions, and drops what is gone."""
         assigned, self._assigned = self._assigned or set(), None
         began = time.monotonic()
-        keep = {place: store for place, store in self._stores.items() if place in assigned}
-        fresh = []
-        for aggregate in self._app.aggregates:
-            for topic, number in sorted(assigned):
-                if topic == aggregate.commands_topic and (topic, number) not in keep:
-                    fresh.append(PartitionStore(aggregate, number))
+        fresh = [
+            PartitionStore(aggregate, number)
+            for aggregate in self._app.aggregates
+            for topic, number in sorted(assigned)
+            if topic == aggregate.commands_topic and (topic, number) not in self._stores
+        ]
         try:
             read = restore(self._settings, fresh)
             parts = [TopicPartition(topic, number) for topic, number in sorted(assigned)]
@@ -351,7 +351,7 @@ class Worker:
         except (KafkaException, Aborted) as error:
             self._assigned = assigned
             raise Aborted(f"not restored: {error}") from error
-        self._stores = keep | {(store.aggregate.commands_topic, store.partition): store for store in fresh}
+        self._stores |= {(store.aggregate.commands_topic, store.partition): store for store in fresh}
         self._owned = assigned
         self._journal.settle(self._comes_again)
         for place in assigned:

@@ -30,7 +30,7 @@ def record(offset: int, body: bytes, account: str = "a", stamp_ms: int = NOW_MS)
 
 def worked_off(batch: Batch) -> Decided:
     batch.look_up()
-    return Decided(batch, [message for messages in batch.decide() for message in messages])
+    return Decided(batch, batch.decide())
 
 
 def decided(

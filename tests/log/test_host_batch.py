@@ -127,13 +127,10 @@ def test_a_timer_that_was_overtaken_in_its_own_batch_has_no_effect() -> None:
 
 
 def test_the_messages_of_an_aggregate_come_together_with_its_state_last() -> None:
-    batch = Batch(rates, letter_of, NOW_MS)
-    rows = [record(0, value("a", "0")), record(1, value("b", "1"), "b"), record(2, value("a", "2", "unwritable")),
-            record(3, value("a", "3"))]  # fmt: skip
-    batch.prepare(rows, {("commands", 0): a_store()}, {})
-    batch.look_up()
-    topics = [[message.topic for message in messages] for messages in batch.decide()]
-    assert topics == [[], ["events", "letters", "events", "state"], ["events", "state"]]
+    outcome = decided(a_store(), record(0, value("a", "0")), record(1, value("b", "1"), "b"),
+                      record(2, value("a", "2", "unwritable")), record(3, value("a", "3")))  # fmt: skip
+    topics = [message.topic for message in outcome.messages]
+    assert topics == ["events", "letters", "events", "state", "events", "state"]
 
 
 def test_a_timer_that_makes_no_command_is_set_aside_and_the_others_fire() -> None:
