@@ -109,10 +109,15 @@ class Checker:
                     self._broken(10, place, f"{event.driver_id} releases {event.offer_id}, which is not held")
 
     def decision(self, decision: Decision, place: str, is_timer: bool) -> None:
-        """One decision: a command has one, and a timer has effect in one."""
+        """One decision: a command has one, and a timer has effect in one.
+
+        A repeat that comes so late that the aggregate remembers the command no more is decided again, as a duplicate
+        without events; that harms nobody.
+        """
         self._counted["decisions"] += 1
+        late_repeat = decision.outcome == "duplicate" and not decision.events
         if decision.command_id in self._decided:
-            if not is_timer:
+            if not is_timer and not late_repeat:
                 self._broken(
                     7,
                     place,

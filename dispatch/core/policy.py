@@ -145,10 +145,14 @@ class Flags(_Part, frozen=True):
 
 _MINUTES = ("rating_min_per_star", "fairness_max_min", "load_min_per_order")
 """Durations that do not end in `_s`. Minutes per hour stay: both live faster."""
+_MACHINES = ("reserve_timeout_s",)
 
 
 def scaled(policy: Policy, speed: float) -> Policy:
-    """The policy of a city that lives `speed` times as fast: durations divided, paces multiplied."""
+    """The policy of a city that lives `speed` times as fast: durations divided, paces multiplied.
+
+    What the machines take among themselves is not the city's: they are as slow as ever.
+    """
     return _scaled(policy, speed)
 
 
@@ -158,7 +162,7 @@ def _scaled(part: _S, speed: float) -> _S:
         value = getattr(part, name)
         if isinstance(value, msgspec.Struct):
             changes[name] = _scaled(value, speed)
-        elif name.endswith("_s") or name in _MINUTES:
+        elif (name.endswith("_s") and name not in _MACHINES) or name in _MINUTES:
             changes[name] = value / speed
         elif name.endswith("_kmh"):
             changes[name] = value * speed

@@ -64,6 +64,14 @@ def test_a_good_log_passes() -> None:
     assert "held" in report.text()
 
 
+def test_a_command_decided_twice_is_told_but_for_a_late_repeat_that_changes_nothing() -> None:
+    for second, held in ((a_decision("c"), False), (replace(a_decision("c"), outcome="duplicate", events=0), True)):
+        checker = Checker()
+        checker.decision(a_decision("c"), "decisions/0/0", is_timer=False)
+        checker.decision(second, "decisions/0/1", is_timer=False)
+        assert (7 not in broken(checker.finish(quiescent=False))) is held
+
+
 def without(kind: type) -> Any:
     return lambda events: [event for event in events if type(event) is not kind]
 

@@ -115,6 +115,7 @@ def test_a_faster_city_has_shorter_durations_and_faster_couriers() -> None:
     fast = scaled(Policy(), 60)
     assert (fast.offer.timeout_s, fast.escalation.level_1_s, fast.travel.car_kmh) == (0.5, 5.0, 24 * 60)
     assert fast.search.radius_m == Policy().search.radius_m
+    assert fast.offer.reserve_timeout_s == Policy().offer.reserve_timeout_s  # between machines
     assert fast.ranking.fairness_max_min == 0.05
     assert msgspec.json.decode(msgspec.json.encode(fast), type=Policy) == fast
 
