@@ -156,7 +156,8 @@ def _host(kafka: str, commands: str, mine: str, folder: str) -> Iterator[None]:
         raise RuntimeError(f"set aside: {letter}")
 
     host = HostSettings(kafka, f"{mine}group")
-    app = Application((PassesThrough(mine, commands),), (), lambda needs: [None for _ in needs], dead_letter)
+    passes = PassesThrough(mine, commands)
+    app = Application((passes,), (), lambda needs: [None for _ in needs], dead_letter, (passes.state_topic,))
     stop = threading.Event()
     thread = threading.Thread(target=Worker(host, app).run, args=(stop,))
     thread.start()

@@ -9,10 +9,14 @@ from confluent_kafka import Message as Delivered
 from dispatch.log.application import Message
 from dispatch.log.errors import Aborted, Fenced, HostError, OutcomeUnknown
 
+_INIT_S = 6.0
 _FLUSH_S = 10.0
 _COMMIT_S = 10.0
+_ABORT_S = 3.0
+"""An abort that is not answered by then is left to a fresh producer, which ends it in a moment."""
 _OFFSETS_S = 5.0
 _RETRIES = 5
+_SWEPT = b"swept"
 
 
 class TransactionalProducer:
@@ -25,9 +29,30 @@ class TransactionalProducer:
     def initialise(self) -> None:
         """Ends what whoever had this identity before left open. Raises Fenced; Aborted when it is to be tried again."""
         try:
-            self._producer.init_transactions(30)
+            self._producer.init_transactions(_INIT_S)
         except KafkaException as error:
             raise _reaction(error, "init_transactions") from error
+
+    def sweep(self, topics: Sequence[str], offsets: list[TopicPartition], group_metadata: Any) -> None:
+        """One aborted transaction over every partition of the topics, and the group's offsets.
+
+        A broker killed inside a transaction may come back without having marked its end everywhere; the next commit of
+        the same producer id would then commit what lies there (docs/decisions/0003). Raises as `begin` to `abort` do.
+        """
+        try:
+            known = self._producer.list_topics(timeout=_INIT_S).topics
+        except KafkaException as error:
+            raise _reaction(error, "list_topics") from error
+        self.begin()
+        try:
+            self.send([Message(topic, _SWEPT, b"", number) for topic in topics for number in known[topic].partitions])
+            self.flush()
+            if offsets:
+                self.send_offsets(offsets, group_metadata)
+        except Aborted:
+            self.abort()
+            raise
+        self.abort()
 
     def begin(self) -> None:
         """Opens the transaction."""
@@ -87,7 +112,7 @@ class TransactionalProducer:
     def abort(self) -> None:
         """Ends the transaction without effect. Raises OutcomeUnknown when even that is not answered."""
         try:
-            self._producer.abort_transaction(_COMMIT_S)
+            self._producer.abort_transaction(_ABORT_S)
         except KafkaException as error:
             if error.args[0].fatal():
                 raise Fenced(f"abort_transaction: {error.args[0].str()}") from error

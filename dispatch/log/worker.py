@@ -40,6 +40,8 @@ class Application:
     transforms: tuple[Transform, ...]
     lookup: Lookup
     dead_letter: DeadLetterFormat
+    outputs: tuple[str, ...]
+    """Every topic that it may write to."""
 
 
 class Worker:
@@ -67,6 +69,7 @@ class Worker:
         self._owned: set[Place] = set()
         self._state = "starting"
         self._worn = False
+        self._unswept = True
         self._began_s = 0.0
         self._journal = Journal(settings.journal)
         self._producer: TransactionalProducer
@@ -114,6 +117,7 @@ class Worker:
             self._producer = TransactionalProducer(self._settings.producer())
             try:
                 self._producer.initialise()
+                self._unswept = True
                 self._state = "up"
                 return
             except Aborted as error:
@@ -337,9 +341,10 @@ class Worker:
             for topic, number in sorted(assigned)
             if topic == aggregate.commands_topic and (topic, number) not in self._stores
         ]
+        parts = [TopicPartition(topic, number) for topic, number in sorted(assigned)]
         try:
+            self._sweep(parts)
             read = restore(self._settings, fresh)
-            parts = [TopicPartition(topic, number) for topic, number in sorted(assigned)]
             committed = self._consumer.committed(parts, timeout=30) if parts else []
             for part in committed:
                 if part.error is not None:
@@ -354,13 +359,20 @@ class Worker:
         self._stores |= {(store.aggregate.commands_topic, store.partition): store for store in fresh}
         self._owned = assigned
         self._journal.settle(self._comes_again)
-        for place in assigned:
+        for place in sorted(assigned):
             self._seek(*place)
         took = time.monotonic() - began
         metrics.RESTORE_SECONDS.set(took)
         metrics.PARTITIONS.set(len({number for _, number in assigned}))
         metrics.AGGREGATES.set(sum(len(store) for store in self._stores.values()))
         logger.info("restored", partitions=len(assigned), records=read, seconds=round(took, 3))
+
+    def _sweep(self, assigned: Sequence[TopicPartition]) -> None:
+        """Once with each producer, before anything is read that it may have left open."""
+        if self._unswept:
+            offsets = [TopicPartition(part.topic, part.partition, 0) for part in assigned[:1]]
+            self._producer.sweep(self._app.outputs, offsets, self._consumer.consumer_group_metadata())
+            self._unswept = False
 
     def _comes_again(self, taken: Taken) -> bool:
         """Whether a record is not committed, or a timer still open, in a partition held."""

@@ -27,6 +27,14 @@ class Router:
         self._notices = namespace + topics.NOTICES.name
         self._contacts = namespace + topics.CONTACTS.name
         self._dead_letters = namespace + topics.DEAD_LETTERS.name
+        own = (topics.DECISIONS, topics.DELIVERY_STATE, topics.DRIVER_STATE)
+        self._own = tuple(namespace + topic.name for topic in own)
+
+    def topics_written(self) -> tuple[str, ...]:
+        """Every topic that a worker may write to: those of its messages, its states and its decisions."""
+        written = {topic for topic, _ in self._rooms.values()}
+        written |= {self._replies, self._notices, self._contacts, self._dead_letters, *self._own}
+        return tuple(sorted(written))
 
     def message(self, record: msgspec.Struct | ReplyTo) -> Message:
         """Raises KeyError for a record that has no place of its own."""

@@ -38,7 +38,9 @@ def application(rules: Rules, namespace: str, lookup: Lookup, worker: str = "wor
     def dead_letter(letter: DeadLetter) -> Message:
         return router.message(dead_letter_record(letter, worker))
 
-    return Application(aggregates(rules, namespace), (InboundDoor(namespace),), lookup, dead_letter)
+    return Application(
+        aggregates(rules, namespace), (InboundDoor(namespace),), lookup, dead_letter, router.topics_written()
+    )
 
 
 def dead_letter_record(letter: DeadLetter, worker: str) -> DeadLetterRecord:

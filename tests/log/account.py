@@ -124,4 +124,5 @@ def rates(needs: Any) -> list[int]:
 
 
 def application(namespace: str, lookup: Any = rates) -> Application:
-    return Application((Accounts(namespace),), (), lookup, letter_of)
+    outputs = tuple(f"{namespace}{name}" for name in ("events", "state", "letters"))
+    return Application((Accounts(namespace),), (), lookup, letter_of, outputs)

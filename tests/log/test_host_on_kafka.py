@@ -311,3 +311,16 @@ def test_an_error_of_the_client_is_named_by_what_to_do(bank: Bank, monkeypatch: 
     monkeypatch.setattr(producer, "_producer", Silent())
     with pytest.raises(OutcomeUnknown, match="commit not answered"):
         producer.commit()
+
+
+def test_a_new_producer_sweeps_every_partition_that_it_may_write_to(bank: Bank) -> None:
+    """What a killed broker left unmarked there would be committed by the next commit (docs/decisions/0003)."""
+    bank.opens()
+    bank.send("ana")
+    bank.flush()
+    bank.wait("events", 1)
+    outputs = [bank.namespace + name for name in ("events", "state", "letters")]
+    written = read_all(bank.brokers, outputs, committed=False)
+    swept = {(record.topic, record.partition) for record in written if record.key == b"swept"}
+    assert swept == {(topic, number) for topic in outputs for number in range(PARTITIONS)}
+    assert not [record for record in read_all(bank.brokers, outputs) if record.key == b"swept"]
