@@ -30,7 +30,7 @@ class HostSettings:
 
     @property
     def identity(self) -> str:
-        """transactional.id and group.instance.id."""
+        """group.instance.id, and what transactional.id begins with."""
         return f"{self.group}-{self.slot}"
 
     def consumer(self) -> dict[str, Any]:
@@ -52,11 +52,10 @@ class HostSettings:
             "reconnect.backoff.max.ms": 1_000,
         }
 
-    def producer(self) -> dict[str, Any]:
-        """Transactional; the partitioner is Java's, so that any client finds the same partition for a key."""
-        return {
+    def producers(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Two that take turns. The partitioner is Java's, so that any client finds the same partition for a key."""
+        settings = {
             "bootstrap.servers": self.brokers,
-            "transactional.id": self.identity,
             "transaction.timeout.ms": _TRANSACTION_MS,
             "partitioner": "murmur2_random",
             "linger.ms": 1,
@@ -65,6 +64,10 @@ class HostSettings:
             "message.max.bytes": 4_194_304,
             "reconnect.backoff.max.ms": 1_000,
         }
+        return (
+            settings | {"transactional.id": f"{self.identity}.a"},
+            settings | {"transactional.id": f"{self.identity}.b"},
+        )
 
     def reader(self) -> dict[str, Any]:
         """For restoring: assigned, never committed."""

@@ -16,7 +16,6 @@ _ABORT_S = 3.0
 """An abort that is not answered by then is left to a fresh producer, which ends it in a moment."""
 _OFFSETS_S = 5.0
 _RETRIES = 5
-_SWEPT = b"swept"
 
 
 class TransactionalProducer:
@@ -33,26 +32,15 @@ class TransactionalProducer:
         except KafkaException as error:
             raise _reaction(error, "init_transactions") from error
 
-    def sweep(self, topics: Sequence[str], offsets: list[TopicPartition], group_metadata: Any) -> None:
-        """One aborted transaction over every partition of the topics, and the group's offsets.
-
-        A broker killed inside a transaction may come back without having marked its end everywhere; the next commit of
-        the same producer id would then commit what lies there (docs/decisions/0003). Raises as `begin` to `abort` do.
-        """
+    def partitions_of(self, topics: Sequence[str]) -> list[tuple[str, int]]:
+        """Every partition of the topics. Raises Aborted when the brokers do not say."""
         try:
             known = self._producer.list_topics(timeout=_INIT_S).topics
+            return [(topic, number) for topic in topics for number in known[topic].partitions]
         except KafkaException as error:
             raise _reaction(error, "list_topics") from error
-        self.begin()
-        try:
-            self.send([Message(topic, _SWEPT, b"", number) for topic in topics for number in known[topic].partitions])
-            self.flush()
-            if offsets:
-                self.send_offsets(offsets, group_metadata)
-        except Aborted:
-            self.abort()
-            raise
-        self.abort()
+        except KeyError as error:
+            raise Aborted(f"topic {error} is not there") from error
 
     def begin(self) -> None:
         """Opens the transaction."""

@@ -17,11 +17,11 @@ from dispatch.log.application import Aggregate, DeadLetterFormat, Deadline, Look
 from dispatch.log.batch import AHEAD_MS, Batch
 from dispatch.log.errors import Aborted, BadRecord, Fenced, OutcomeUnknown
 from dispatch.log.journal import Journal, Taken
+from dispatch.log.producers import Producers
 from dispatch.log.reading import record_of
 from dispatch.log.restore import restore
 from dispatch.log.settings import HostSettings
 from dispatch.log.store import PartitionStore
-from dispatch.log.transaction import TransactionalProducer
 
 Place = tuple[str, int]
 Due = list[tuple[PartitionStore, list[tuple[str, Deadline]]]]
@@ -69,10 +69,9 @@ class Worker:
         self._owned: set[Place] = set()
         self._state = "starting"
         self._worn = False
-        self._unswept = True
         self._began_s = 0.0
         self._journal = Journal(settings.journal)
-        self._producer: TransactionalProducer
+        self._producer = Producers(settings.producers())
         self._consumer: Consumer
         self._asker: Consumer
 
@@ -104,7 +103,8 @@ class Worker:
                     logger.warning("commit_unknown", reason=str(error))
                     self._state = str(error)
                     self._reopen_until_open(stop)
-                    self._assigned, self._owned = self._owned or self._assigned, set()
+                    self._assigned = self._owned if self._assigned is None else self._assigned
+                    self._owned = set()
                     self._stores.clear()
         finally:
             self._consumer.close()
@@ -114,10 +114,8 @@ class Worker:
     def _reopen_until_open(self, stop: threading.Event) -> None:
         """A fresh producer under the same identity, which ends whatever its predecessor left open."""
         while not stop.is_set():
-            self._producer = TransactionalProducer(self._settings.producer())
             try:
-                self._producer.initialise()
-                self._unswept = True
+                self._producer.reopen()
                 self._state = "up"
                 return
             except Aborted as error:
@@ -343,7 +341,8 @@ class Worker:
         ]
         parts = [TopicPartition(topic, number) for topic, number in sorted(assigned)]
         try:
-            self._sweep(parts)
+            offsets = [TopicPartition(part.topic, part.partition, 0) for part in parts[:1]]
+            self._producer.sweep(self._app.outputs, offsets, self._consumer.consumer_group_metadata())
             read = restore(self._settings, fresh)
             committed = self._consumer.committed(parts, timeout=30) if parts else []
             for part in committed:
@@ -353,6 +352,9 @@ class Worker:
                     (part.offset, 0) if part.offset >= 0 else self._consumer.get_watermark_offsets(part, timeout=30)
                 )
                 self._next[part.topic, part.partition] = low
+        except OutcomeUnknown:
+            self._assigned = assigned
+            raise
         except (KafkaException, Aborted) as error:
             self._assigned = assigned
             raise Aborted(f"not restored: {error}") from error
@@ -366,13 +368,6 @@ class Worker:
         metrics.PARTITIONS.set(len({number for _, number in assigned}))
         metrics.AGGREGATES.set(sum(len(store) for store in self._stores.values()))
         logger.info("restored", partitions=len(assigned), records=read, seconds=round(took, 3))
-
-    def _sweep(self, assigned: Sequence[TopicPartition]) -> None:
-        """Once with each producer, before anything is read that it may have left open."""
-        if self._unswept:
-            offsets = [TopicPartition(part.topic, part.partition, 0) for part in assigned[:1]]
-            self._producer.sweep(self._app.outputs, offsets, self._consumer.consumer_group_metadata())
-            self._unswept = False
 
     def _comes_again(self, taken: Taken) -> bool:
         """Whether a record is not committed, or a timer still open, in a partition held."""

@@ -15,8 +15,10 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from deploy.local import Addresses
 from dispatch.log import topics
+from dispatch.log.application import Message
 from dispatch.log.envelope import Envelope, dump
 from dispatch.log.errors import Aborted, Misconfigured, OutcomeUnknown
+from dispatch.log.producers import Producers
 from dispatch.log.reading import read_all
 from dispatch.log.restore import restore
 from dispatch.log.settings import HostSettings
@@ -299,7 +301,7 @@ def test_a_topic_that_is_there_with_other_partitions_is_refused_with_the_way_out
 
 
 def test_an_error_of_the_client_is_named_by_what_to_do(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
-    producer = TransactionalProducer(bank.settings().producer())
+    producer = TransactionalProducer(bank.settings().producers()[0])
     with pytest.raises(Aborted, match="begin_transaction"):
         producer.begin()
     timed_out = KafkaException(KafkaError(KafkaError._TIMED_OUT))
@@ -313,14 +315,30 @@ def test_an_error_of_the_client_is_named_by_what_to_do(bank: Bank, monkeypatch: 
         producer.commit()
 
 
-def test_a_new_producer_sweeps_every_partition_that_it_may_write_to(bank: Bank) -> None:
-    """What a killed broker left unmarked there would be committed by the next commit (docs/decisions/0003)."""
-    bank.opens()
-    bank.send("ana")
-    bank.flush()
-    bank.wait("events", 1)
+def test_what_was_left_open_is_ended_in_every_partition_and_what_may_be_committed_is_left_alone(bank: Bank) -> None:
+    """A killed broker may not have marked the end, and the next commit would commit it (docs/decisions/0003)."""
+    producers = Producers(bank.settings().producers())
     outputs = [bank.namespace + name for name in ("events", "state", "letters")]
-    written = read_all(bank.brokers, outputs, committed=False)
-    swept = {(record.topic, record.partition) for record in written if record.key == b"swept"}
-    assert swept == {(topic, number) for topic in outputs for number in range(PARTITIONS)}
-    assert not [record for record in read_all(bank.brokers, outputs) if record.key == b"swept"]
+    for asks_for_commit in (True, False):
+        producers.reopen()
+        producers.begin()
+        producers.send([Message(outputs[0], b"ana", b"{}", 0)])
+        if asks_for_commit:
+            producers.commit()
+        producers.reopen()
+        producers.sweep(outputs, [], None)
+        written = read_all(bank.brokers, outputs, committed=False)
+        swept = {(record.topic, record.partition) for record in written if record.key == b"swept"}
+        everywhere = {(topic, number) for topic in outputs for number in range(PARTITIONS)}
+        assert swept == (set() if asks_for_commit else everywhere)
+    assert [record.key for record in read_all(bank.brokers, outputs)] == [b"ana"]
+
+
+def test_one_producer_works_while_the_coordinator_still_marks_the_end_of_the_others_transaction(bank: Bank) -> None:
+    producers = Producers(bank.settings().producers())
+    producers.reopen()
+    for number in range(20):
+        producers.begin()
+        producers.send([Message(bank.namespace + "events", b"ana", b"%d" % number, 0)])
+        producers.commit()
+    assert bank.read("events") == list(range(20))
