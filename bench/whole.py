@@ -31,6 +31,8 @@ from dispatch.contract.records.offers import OfferCreated
 Figures = dict[str, float]
 _SETTLE_S = 15.0
 _IN_FLIGHT = 400
+_WARM = (100, 20)
+"""Orders a second, for so many seconds: a broker that has just started compiles its own code first."""
 
 
 @contextmanager
@@ -64,8 +66,8 @@ async def _latencies(status: dict[str, Any], rates: Sequence[int], seconds: int,
         listening = [asyncio.create_task(crowd.drive(name)) for name in names]
         try:
             await asyncio.wait_for(crowd.all_connected(drivers), 60)
-            await crowd.orders(rates[0], 3)  # the first of everything is slow, and not what is asked
-            await asyncio.sleep(2)
+            await crowd.orders(*_WARM)
+            await crowd.settled(_SETTLE_S)
             for rate in rates:
                 crowd.forget()
                 audit = AuditWatch(postgres)
@@ -91,7 +93,7 @@ class Crowd:
         self._ready: dict[str, float] = {}
         self._offered: list[float] = []
         self._replied: list[float] = []
-        self._refused = 0
+        self._refused = self._unanswered = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def drive(self, name: str) -> None:
@@ -136,7 +138,7 @@ class Crowd:
         self._ready.clear()
         self._offered.clear()
         self._replied.clear()
-        self._refused = 0
+        self._refused = self._unanswered = 0
 
     def figures(self, rate: int, sent_s: float, left: int) -> Figures:
         """What was seen."""
@@ -145,7 +147,8 @@ class Crowd:
             f"at {rate}/s, orders": orders,
             f"at {rate}/s, orders sent a second": orders / sent_s,
             f"at {rate}/s, not offered {_SETTLE_S:g} s after the last": left,
-            f"at {rate}/s, accepts refused": self._refused,
+            f"at {rate}/s, accepts not decided in time or refused": self._refused,
+            f"at {rate}/s, accepts unanswered": self._unanswered,
         }
         for name, seen in (("ready to offer", self._offered), ("accept to reply", self._replied)):
             figures |= {f"at {rate}/s, {name}, {word} ms": ms for word, ms in percentiles(seen).items()}
@@ -155,13 +158,17 @@ class Crowd:
         held = {"delivery_id": offer["delivery_id"], "offer_id": offer["offer_id"], "driver_id": name}
         began = time.perf_counter()
         path = f"/v2/drivers/{name}/offers/{held['offer_id']}/accept"
-        async with self._session.post(path, json={"delivery_id": held["delivery_id"]}) as answer:
-            await answer.read()
-            self._replied.append(time.perf_counter() - began)
-            if answer.status == 200:
-                self._town.carried_out(held)
-            else:
-                self._refused += 1
+        try:
+            async with self._session.post(path, json={"delivery_id": held["delivery_id"]}) as answer:
+                await answer.read()
+        except aiohttp.ClientError:
+            self._unanswered += 1
+            return
+        self._replied.append(time.perf_counter() - began)
+        if answer.status == 200:
+            self._town.carried_out(held)
+        else:
+            self._refused += 1
 
 
 class AuditWatch:
