@@ -37,7 +37,7 @@ def main() -> None:
 
     mistakes = (Mistake, config.SettingsError, BadOrderFile, NotSent, StartFailed, Misconfigured, Fenced)
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="baton", standalone_mode=False)  # however it was started
     except (*mistakes, typer.TyperException) as error:
         _tell(str(error) if isinstance(error, mistakes) else _usage(error))
         raise SystemExit(2) from error
