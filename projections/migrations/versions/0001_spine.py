@@ -59,12 +59,13 @@ COMMENT ON TABLE drivers IS 'One row a driver, as of their last event; the place
 CREATE INDEX drivers_cell ON drivers (h3_cell);
 
 CREATE TABLE delivery_audit_logs (
-    topic text NOT NULL, partition int NOT NULL, record_offset bigint NOT NULL, event_id uuid NOT NULL UNIQUE,
+    topic text NOT NULL, partition int NOT NULL, record_offset bigint NOT NULL, event_id uuid NOT NULL,
     event text NOT NULL, audit_word text NOT NULL, delivery_id uuid, driver_id text, version bigint NOT NULL,
     at timestamptz NOT NULL, actor_type text NOT NULL, actor_id text NOT NULL, causation_id uuid NOT NULL,
     correlation_id text NOT NULL, schema_id int NOT NULL, body jsonb NOT NULL,
     prev_hash bytea NOT NULL, hash bytea NOT NULL, PRIMARY KEY (topic, partition, record_offset));
 COMMENT ON TABLE delivery_audit_logs IS 'Every event, append only; hash = sha256(prev_hash || value), by partition';
+CREATE INDEX audit_event ON delivery_audit_logs (event_id);
 CREATE INDEX audit_delivery ON delivery_audit_logs (delivery_id, version);
 CREATE INDEX audit_driver ON delivery_audit_logs (driver_id, at);
 CREATE INDEX audit_actor ON delivery_audit_logs (actor_type, actor_id, at);
