@@ -17,6 +17,8 @@ ANSWER_S = 3.0
 CONTACT_S = 1.0
 """How long a contact is waited for: the projector may be a moment behind."""
 _AGAIN_S = 0.02
+_RECONNECT_S = 2.0
+"""The pool doubles its pauses until then and begins anew: after a minute away reads came back 56 s late."""
 logger = logs.get("gateways.reads")
 
 
@@ -24,7 +26,9 @@ class Reads:
     """A pool of connections, and the queries."""
 
     def __init__(self, dsn: str) -> None:
-        self._pool = AsyncConnectionPool(dsn, min_size=0, max_size=8, open=False, timeout=3, num_workers=1)
+        self._pool = AsyncConnectionPool(
+            dsn, min_size=0, max_size=8, open=False, timeout=3, num_workers=1, reconnect_timeout=_RECONNECT_S
+        )
 
     async def open(self) -> None:
         """Opens the pool; connections are made when needed."""
