@@ -119,15 +119,15 @@ def _search(event: events.DriverCandidatesFound) -> list[str]:
 
 
 def _candidate(seen: Candidate) -> str:
-    parts = [f"{seen.travel_min:.1f} min to the store"]
+    parts = [f"{_minutes(seen.travel_min)} min to the store"]
     for name, minutes in (("rating", seen.rating_min), ("fairness", seen.fairness_min), ("load", seen.load_min)):
         if minutes:
-            parts.append(f"{name} {minutes:+.1f}")
+            parts.append(f"{name} {_minutes(minutes, '+')}")
     out = f"; not asked: {seen.excluded.replace('_', ' ')}" if seen.excluded else ""
     state = _AVAILABILITY_WORDS.get(seen.availability, f"holds {seen.orders} of {seen.capacity}")
     return (
         f"{seen.driver_id}, {seen.vehicle}, {seen.distance_m / 1000:.2f} km, {state}: "
-        f"{seen.score:.1f} = {', '.join(parts)}{out}"
+        f"{_minutes(seen.score)} = {', '.join(parts)}{out}"
     )
 
 
@@ -147,7 +147,13 @@ def _why_first(candidates: Sequence[Candidate]) -> list[str]:
     lead = second.score - first.score
     if most <= 0 or lead <= 0:
         return [f"  {first.driver_id} and {second.driver_id} score the same; the name decides"]
-    return [f"  {first.driver_id} before {second.driver_id} by {lead:.1f} min, most of it {reason} ({most:+.1f})"]
+    told = f"by {_minutes(lead)} min, most of it {reason} ({_minutes(most, '+')})"
+    return [f"  {first.driver_id} before {second.driver_id} {told}"]
+
+
+def _minutes(value: float, sign: str = "") -> str:
+    """A tenth of a minute is enough; in a city that lives faster two digits that say something."""
+    return f"{value:{sign}.1f}" if abs(value) >= 1 else f"{value:{sign}.2g}"
 
 
 def _terms(terms: OfferTerms) -> str:
