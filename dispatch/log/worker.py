@@ -341,8 +341,9 @@ class Worker:
         ]
         parts = [TopicPartition(topic, number) for topic, number in sorted(assigned)]
         try:
-            offsets = [TopicPartition(part.topic, part.partition, 0) for part in parts[:1]]
-            self._producer.sweep(self._app.outputs, offsets, self._consumer.consumer_group_metadata())
+            if parts:
+                offset = TopicPartition(parts[0].topic, parts[0].partition, 0)
+                self._producer.sweep(self._app.outputs, [offset], self._consumer.consumer_group_metadata())
             read = restore(self._settings, fresh)
             committed = self._consumer.committed(parts, timeout=30) if parts else []
             for part in committed:
