@@ -117,7 +117,7 @@ def _reaction(error: KafkaException, what: str, *, answered: bool = True) -> Hos
     Neither, where an answer was to come that settles the transaction: what became of it is unknown.
     """
     cause: KafkaError = error.args[0]
-    if cause.fatal() or cause.code() in (KafkaError._FENCED, KafkaError.FENCED_INSTANCE_ID):
+    if cause.fatal() or cause.code() in (KafkaError._FATAL, KafkaError._FENCED, KafkaError.FENCED_INSTANCE_ID):
         return Fenced(f"{what}: {cause.str()}")
     if not answered and not cause.txn_requires_abort():
         return OutcomeUnknown(f"{what} not answered: {cause.str()}")

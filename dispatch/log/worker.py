@@ -281,7 +281,7 @@ class Worker:
             records.append(record)
         elif error.code() == KafkaError._PARTITION_EOF:
             self._end[message.topic() or "", message.partition() or 0] = message.offset() or 0
-        elif error.fatal() or error.code() == KafkaError.FENCED_INSTANCE_ID:
+        elif error.fatal() or error.code() in (KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID):
             raise Fenced(error.str())
         else:
             self._state = error.str()

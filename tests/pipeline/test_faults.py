@@ -93,6 +93,14 @@ def test_a_frozen_worker_finds_itself_fenced_and_writes_nothing(dispatch: Any, w
     assert report.ok, report.text()
 
 
+def test_an_idle_worker_whose_slot_another_takes_ends_too(dispatch: Any, workers: Any) -> None:
+    first = workers.process()
+    names = an_evening(dispatch, 3)
+    ends(dispatch, names)
+    workers.thread()
+    assert first.wait(30) == 2
+
+
 def test_a_commit_without_an_answer_is_settled_from_the_log(
     dispatch: Any, workers: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
