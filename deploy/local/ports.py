@@ -6,7 +6,6 @@ import socket
 
 import psutil
 
-
 _OURS = range(20_000, 32_000)
 """Below those that the system gives to connections: one could take a port between a server's end and its restart."""
 _TRIES = 200
