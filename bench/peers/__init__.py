@@ -31,6 +31,7 @@ PARTITIONS = 8
 KEYS = 10_000
 VALUE_BYTES = 300
 LIMIT_S = 90
+_OUTPUTS = ("events", "decisions", "state")
 STREAMS = ("org.apache.kafka:kafka-streams:4.3.0", "org.slf4j:slf4j-simple:1.7.36")
 
 
@@ -89,8 +90,8 @@ def run(kafka: str, records: int = 100_000) -> dict[str, float | str]:
     _fill(kafka, commands, records)
     figures: dict[str, float | str] = {"records": float(records)}
     for name, runner in (("Baton's host", _host), ("Faust", _faust), ("Kafka Streams", _streams)):
-        mine = f"{prefix}{name.split()[-1].lower().replace(chr(39), '')}."
-        _create(kafka, [mine + topic for topic in ("events", "decisions", "state")])
+        mine = f"{prefix}{name.split()[-1].lower()}."
+        _create(kafka, [mine + topic for topic in _OUTPUTS])
         with tempfile.TemporaryDirectory() as folder:
             why_not = _why_not(name)
             if why_not:
@@ -157,7 +158,8 @@ def _host(kafka: str, commands: str, mine: str, folder: str) -> Iterator[None]:
 
     host = HostSettings(kafka, f"{mine}group")
     passes = PassesThrough(mine, commands)
-    app = Application((passes,), (), lambda needs: [None for _ in needs], dead_letter, (passes.state_topic,))
+    outputs = tuple(mine + topic for topic in _OUTPUTS)
+    app = Application((passes,), (), lambda needs: [None for _ in needs], dead_letter, outputs)
     stop = threading.Event()
     thread = threading.Thread(target=Worker(host, app).run, args=(stop,))
     thread.start()

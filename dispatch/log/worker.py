@@ -112,7 +112,7 @@ class Worker:
             self._journal.close()
 
     def _reopen_until_open(self, stop: threading.Event) -> None:
-        """A fresh producer under the same identity, which ends whatever its predecessor left open."""
+        """Fresh producers under the same identities, which end whatever their predecessors left open."""
         while not stop.is_set():
             try:
                 self._producer.reopen()
@@ -342,8 +342,7 @@ class Worker:
         parts = [TopicPartition(topic, number) for topic, number in sorted(assigned)]
         try:
             if parts:
-                offset = TopicPartition(parts[0].topic, parts[0].partition, 0)
-                self._producer.sweep(self._app.outputs, [offset], self._consumer.consumer_group_metadata())
+                self._sweep(parts[0])
             read = restore(self._settings, fresh)
             committed = self._consumer.committed(parts, timeout=30) if parts else []
             for part in committed:
@@ -369,6 +368,15 @@ class Worker:
         metrics.PARTITIONS.set(len({number for _, number in assigned}))
         metrics.AGGREGATES.set(sum(len(store) for store in self._stores.values()))
         logger.info("restored", partitions=len(assigned), records=read, seconds=round(took, 3))
+
+    def _sweep(self, assigned: TopicPartition) -> None:
+        """Ends what a failure left open; one that hangs is, as any transaction, for the watchdog to end."""
+        self._began_s = time.monotonic()
+        try:
+            offset = TopicPartition(assigned.topic, assigned.partition, 0)
+            self._producer.sweep(self._app.outputs, [offset], self._consumer.consumer_group_metadata())
+        finally:
+            self._began_s = 0.0
 
     def _comes_again(self, taken: Taken) -> bool:
         """Whether a record is not committed, or a timer still open, in a partition held."""

@@ -66,7 +66,7 @@ def dead_letter_record(letter: DeadLetter, worker: str) -> DeadLetterRecord:
 
 
 def rest_the_collector() -> None:
-    """Decisions make no cycles: the collector, which walks every object kept, took a sixth of the worker's time."""
+    """Decisions make no cycles: what the collector would walk again and again, every object kept, is all in use."""
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from account import Accounts, application, rates, value
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from deploy.local import Addresses
 from dispatch.log import topics
@@ -334,7 +334,7 @@ def test_what_was_left_open_is_ended_in_every_partition_and_what_may_be_committe
     assert [record.key for record in read_all(bank.brokers, outputs)] == [b"ana"]
 
 
-def test_one_producer_works_while_the_coordinator_still_marks_the_end_of_the_others_transaction(bank: Bank) -> None:
+def test_transactions_of_producers_that_take_turns_are_read_in_the_order_in_which_they_were_made(bank: Bank) -> None:
     producers = Producers(bank.settings().producers())
     producers.reopen()
     for number in range(20):
@@ -342,3 +342,21 @@ def test_one_producer_works_while_the_coordinator_still_marks_the_end_of_the_oth
         producers.send([Message(bank.namespace + "events", b"ana", b"%d" % number, 0)])
         producers.commit()
     assert bank.read("events") == list(range(20))
+
+
+def test_a_sweep_that_hangs_is_seen_by_the_watchdog_and_over_when_it_fails(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, open_for_s = Worker(bank.settings(), application(bank.namespace, rates)), []
+
+    def sweeps(*_: Any) -> None:
+        open_for_s.append(worker.open_for_s())
+        raise Aborted("said the test")
+
+    monkeypatch.setattr(Producers, "sweep", sweeps)
+    worker._consumer = Consumer(bank.settings().consumer())
+    with pytest.raises(Aborted, match="said the test"):
+        worker._sweep(TopicPartition(f"{bank.namespace}commands", 0))
+    worker._consumer.close()
+    assert open_for_s[0] > 0
+    assert worker.open_for_s() == 0
