@@ -2,11 +2,15 @@
 
 Facts are looked up for the whole batch in one round trip before the transaction. A command whose needs changed under an
 earlier one of the batch asks again; none is decided on a stale answer.
+
+What one aggregate commands another that is held here is handed over and decided in the same batch, as long as nothing
+that was sent to it before is still under way in the log; otherwise it goes by the log, a detour (docs/decisions/0004).
 """
 
 import traceback
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from dispatch.log.application import (
@@ -27,6 +31,8 @@ AHEAD_MS = 5_000
 """A record stamped further ahead of the clock than this is refused."""
 LARGEST = 4_000_000
 """Bytes of one message, at most (the topics' max.message.bytes less its head)."""
+ROUNDS = 12
+"""Of handing over, at most; what is left then goes by the log."""
 
 
 @dataclass(slots=True)
@@ -43,6 +49,8 @@ class Work:
     """Why it is not to be decided: raised when its turn comes."""
     need: Hashable | None = None
     asked: bool = False
+    handed: bool = False
+    """Whether the record is no record of the log, but was handed over within the batch."""
 
 
 class Written(NamedTuple):
@@ -54,20 +62,35 @@ class Written(NamedTuple):
     live: Live | None
 
 
+Works = dict[tuple[int, str], list[Work]]
+Reach = Mapping[str, Sequence[PartitionStore]]
+"""By topic of commands the stores that may be handed to; a topic without one is there too."""
+
+
 class Batch:
     """Prepares (before the transaction) and decides (inside it) a set of records and timers."""
 
     def __init__(
-        self, lookup: Lookup, dead_letter: DeadLetterFormat, wall_ms: int, state_format: int = WRITTEN
+        self,
+        lookup: Lookup,
+        dead_letter: DeadLetterFormat,
+        wall_ms: int,
+        state_format: int = WRITTEN,
+        reach: Reach = MappingProxyType({}),
     ) -> None:
         self._lookup = lookup
         self._dead_letter = dead_letter
         self._wall_ms = wall_ms
         self._format = state_format
-        self._work: dict[tuple[int, str], list[Work]] = {}
+        self._reach = reach
+        self._work: Works = {}
+        self._handed: Works = {}
         self._facts: dict[Hashable, Any] = {}
         self._messages: list[Message] = []
-        self.written: list[Written] = []
+        self._overlay: dict[tuple[int, str], Written] = {}
+        self._detoured: set[tuple[str, bytes | None]] = set()
+        self.detours: list[Message] = []
+        """Commands between aggregates that go by the log: the host notes how far they got."""
         self.decisions = 0
         self.dead_letters = 0
 
@@ -128,19 +151,49 @@ class Batch:
         self._facts = self._ask(list(wanted))
 
     def decide(self) -> list[Message]:
-        """All that is to be sent, each aggregate's messages together and its state last."""
-        for works in self._work.values():
-            self._messages += self._decided(works)
+        """All that is to be sent but the detours: each aggregate's messages in order, and the states last."""
+        for left in reversed(range(ROUNDS)):
+            for works in self._work.values():
+                self._pass_on(*self._decided(works), hand_over=left > 0)
+            self._work, self._handed = self._handed, {}
+            if not self._work:
+                break
+        for store, aggregate_id, raw, _ in self.written:
+            self._messages.append(Message(store.aggregate.state_topic, aggregate_id.encode(), raw, store.partition))
         return self._messages
 
-    def _decided(self, works: list[Work], careful: bool = False) -> list[Message]:
-        """All commands of one aggregate in order.
+    @property
+    def written(self) -> list[Written]:
+        """Every aggregate that changed, as the batch leaves it."""
+        return list(self._overlay.values())
+
+    def _pass_on(self, messages: list[Message], now_ms: int, *, hand_over: bool) -> None:
+        """Hands over what can be decided here; the rest is sent."""
+        for message in messages:
+            stores = self._reach.get(message.topic)
+            if stores is None:
+                self._messages.append(message)
+                continue
+            aggregate_id = (message.key or b"").decode()
+            store = next((store for store in stores if aggregate_id in store), None) if hand_over else None
+            if store is None or (message.topic, message.key) in self._detoured:
+                self.detours.append(message)
+                self._detoured.add((message.topic, message.key))  # what comes after it may not overtake it
+                continue
+            record = Record(message.topic, store.partition, -1, now_ms, message.key, message.value)
+            command = store.aggregate.decode(record)
+            work = Work(store, aggregate_id, command, store.aggregate.identity(command)[1], record, handed=True)
+            self._handed.setdefault((id(store), aggregate_id), []).append(work)
+
+    def _decided(self, works: list[Work], careful: bool = False) -> tuple[list[Message], int]:
+        """All commands of one aggregate in order: what it says, and its time.
 
         A state that cannot be written is found at the end only; then all is decided again, and the state laid out
         after each command, so that the one which makes it so is set aside and no other.
         """
         store, aggregate_id = works[0].store, works[0].aggregate_id
-        before = store.get(aggregate_id)
+        place = (id(store), aggregate_id)
+        before = self._overlay[place].live if place in self._overlay else store.get(aggregate_id)
         live: Live | None = before
         messages: list[Message] = []
         decisions = dead_letters = 0
@@ -153,8 +206,11 @@ class Batch:
             except Exception as error:
                 if isinstance(error, HostError) and not isinstance(error, BadRecord):
                     raise
-                after, said = live, [self._letter(_record(work), error)]
-                dead_letters += 1
+                if work.handed:
+                    after, said = live, [self._detour(work)]  # set aside there, with its place in the log
+                else:
+                    after, said = live, [self._letter(_record(work), error)]
+                    dead_letters += 1
                 if live is not None and work.timer is not None:
                     left = tuple(deadline for deadline in live.deadlines if deadline != work.timer)
                     after = replace(live, deadlines=left, set_aside=(*live.set_aside, work.timer))
@@ -169,17 +225,24 @@ class Batch:
                     if careful:
                         raise
                     return self._decided(works, careful=True)
-            messages.append(Message(store.aggregate.state_topic, aggregate_id.encode(), raw, store.partition))
-            self.written.append(Written(store, aggregate_id, raw, live))
+            self._overlay[place] = Written(store, aggregate_id, raw, live)
         self.decisions += decisions
         self.dead_letters += dead_letters
-        return messages
+        return messages, live.now_ms if live is not None else self._wall_ms
+
+    def _detour(self, work: Work) -> Message:
+        """What was handed over and cannot be decided here goes by the log, and so does what follows it."""
+        record = _record(work)
+        self._detoured.add((record.topic, record.key))
+        return Message(record.topic, record.key, record.value)
 
     def _step(self, work: Work, live: Live) -> tuple[Live | None, list[Message]]:
         """The aggregate after one command, the same if it has no effect, and what is to be sent."""
         if work.timer is not None and work.timer not in live.deadlines:
             return live, []
         aggregate = work.store.aggregate
+        if work.handed and self._goes_on(work, live):
+            return live, [self._detour(work)]
         if work.command_id and (outcome := live.remembers(work.command_id)) is not None:
             return live, aggregate.repeat(work.command, outcome)
         if work.fault is not None:
@@ -199,6 +262,12 @@ class Batch:
             set_aside = tuple(deadline for deadline in set_aside if deadline in deadlines)
             deadlines = tuple(deadline for deadline in deadlines if deadline not in set_aside)
         return Live(step.state, now_ms, recent, deadlines, set_aside), messages
+
+    def _goes_on(self, work: Work, live: Live) -> bool:
+        """Whether what was handed over goes on by the log: it wants a fact, or follows what went there."""
+        record = _record(work)
+        needs = work.store.aggregate.needs(live.state, work.command, self._now(live, work))
+        return needs is not None or (record.topic, record.key) in self._detoured
 
     def _fact(self, work: Work, live: Live, now_ms: int) -> Any:
         need = work.need if work.asked else work.store.aggregate.needs(live.state, work.command, now_ms)

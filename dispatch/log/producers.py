@@ -64,9 +64,14 @@ class Producers:
         self._now.begin()
         self._left_open[self._turn] = True
 
-    def send(self, messages: Sequence[Message]) -> None:
-        """Queues messages."""
-        self._now.send(messages)
+    def send(self, messages: Sequence[Message], *, noted: bool = False) -> None:
+        """Queues messages; noted: `reached` says where."""
+        self._now.send(messages, noted=noted)
+
+    @property
+    def reached(self) -> dict[tuple[str, int], int]:
+        """By partition the end of what was noted in this transaction, after `flush`."""
+        return self._now.reached
 
     def flush(self) -> None:
         """Waits for the brokers."""

@@ -24,6 +24,8 @@ class TransactionalProducer:
     def __init__(self, settings: dict[str, Any]) -> None:
         self._producer = Producer(settings)
         self._failed: KafkaError | None = None
+        self.reached: dict[tuple[str, int], int] = {}
+        """By partition the end of what `send` noted in this transaction, after `flush`."""
 
     def initialise(self) -> None:
         """Ends what whoever had this identity before left open. Raises Fenced; Aborted when it is to be tried again."""
@@ -45,14 +47,15 @@ class TransactionalProducer:
     def begin(self) -> None:
         """Opens the transaction."""
         self._failed = None
+        self.reached = {}
         try:
             self._producer.begin_transaction()
         except KafkaException as error:
             raise _reaction(error, "begin_transaction") from error
 
-    def send(self, messages: Sequence[Message]) -> None:
-        """Queues messages. Raises Aborted when the client's queue stays full."""
-        produce, told = self._producer.produce, self._told
+    def send(self, messages: Sequence[Message], *, noted: bool = False) -> None:
+        """Queues messages; noted: `reached` says where. Raises Aborted when the client's queue stays full."""
+        produce, told = self._producer.produce, self._noted if noted else self._told
         for topic, key, value, partition in messages:
             for _ in range(_RETRIES):
                 try:
@@ -109,6 +112,12 @@ class TransactionalProducer:
     def _told(self, error: KafkaError | None, _message: Delivered) -> None:
         if error is not None:
             self._failed = error
+
+    def _noted(self, error: KafkaError | None, message: Delivered) -> None:
+        self._told(error, message)
+        if error is None:
+            place = (message.topic() or "", message.partition() or 0)
+            self.reached[place] = max(self.reached.get(place, 0), (message.offset() or 0) + 1)
 
 
 def _reaction(error: KafkaException, what: str, *, answered: bool = True) -> HostError:

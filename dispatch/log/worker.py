@@ -17,14 +17,13 @@ from dispatch.log.application import Aggregate, DeadLetterFormat, Deadline, Look
 from dispatch.log.batch import AHEAD_MS, Batch
 from dispatch.log.errors import Aborted, BadRecord, Fenced, OutcomeUnknown
 from dispatch.log.journal import Journal, Taken
+from dispatch.log.positions import Due, Place, Positions
 from dispatch.log.producers import Producers
 from dispatch.log.reading import record_of
 from dispatch.log.restore import restore
 from dispatch.log.settings import HostSettings
 from dispatch.log.store import PartitionStore
 
-Place = tuple[str, int]
-Due = list[tuple[PartitionStore, list[tuple[str, Deadline]]]]
 _IDLE_S = 0.1
 _SEEKS = 50
 _TAKEN = 250
@@ -62,9 +61,7 @@ class Worker:
         self._transforms = {source.topic: source for source in application.transforms}
         self._topics = [aggregate.commands_topic for aggregate in application.aggregates] + list(self._transforms)
         self._stores: dict[Place, PartitionStore] = {}
-        self._next: dict[Place, int] = {}
-        self._end: dict[Place, int] = {}
-        self._stamp: dict[Place, int] = {}
+        self._at = Positions()
         self._assigned: set[Place] | None = None
         self._owned: set[Place] = set()
         self._state = "starting"
@@ -162,7 +159,10 @@ class Worker:
 
     def _batch(self, records: Sequence[Record], due: Due) -> Batch:
         """What is to be decided, less what the process died at too often."""
-        batch = Batch(self._app.lookup, self._app.dead_letter, self._clock_ms(), self._settings.state_format)
+        stores = {place: store for place, store in self._stores.items() if place in self._owned}
+        topics = [aggregate.commands_topic for aggregate in self._app.aggregates]
+        reach = self._at.reach(topics, stores, self._at.offsets(records, due))
+        batch = Batch(self._app.lookup, self._app.dead_letter, self._clock_ms(), self._settings.state_format, reach)
         sound = []
         for record in records:
             if self._journal.is_deadly(Taken(record.topic, record.partition, record.offset)):
@@ -170,7 +170,6 @@ class Worker:
                 batch.set_aside(record, BadRecord("the process died at this record three times"))
             else:
                 sound.append(record)
-        stores = {place: store for place, store in self._stores.items() if place in self._owned}
         batch.prepare(sound, stores, self._transforms)
         for store, timers in due:
             for aggregate_id, deadline in timers:
@@ -182,7 +181,7 @@ class Worker:
         return batch
 
     def _transact(self, batch: Batch, records: Sequence[Record], due: Due) -> None:
-        offsets = self._offsets(records, due)
+        offsets = self._at.offsets(records, due)
         try:
             batch.look_up()
             self._probe("looked_up")
@@ -192,6 +191,8 @@ class Worker:
             messages = batch.decide()
             self._probe("decided")
             self._producer.send(messages)
+            if batch.detours:
+                self._producer.send(batch.detours, noted=True)
             self._probe("produced")
             self._producer.flush()
             self._probe("flushed")
@@ -206,7 +207,7 @@ class Worker:
         self._probe("committed")
         for store, aggregate_id, raw, live in batch.written:
             store.put(aggregate_id, raw, live)
-        self._next.update(offsets)
+        self._at.committed(offsets, self._producer.reached)
         self._state = "up"
         self._probe("merged")
         metrics.TRANSACTION_SECONDS.observe(time.monotonic() - began)
@@ -233,11 +234,10 @@ class Worker:
 
     def _seek(self, topic: str, number: int) -> None:
         """Goes back to what is committed. One just assigned takes a moment until it can be sought in."""
-        self._end.pop((topic, number), None)
-        self._stamp.pop((topic, number), None)  # of a record that comes again: no timer may pass what lies before it
+        self._at.went_back((topic, number))
         for attempt in range(_SEEKS):
             try:
-                self._consumer.seek(TopicPartition(topic, number, self._next[topic, number]))
+                self._consumer.seek(TopicPartition(topic, number, self._at.next[topic, number]))
                 return
             except KafkaException as error:
                 if error.args[0].code() != KafkaError._STATE or attempt == _SEEKS - 1:
@@ -274,13 +274,10 @@ class Worker:
         error = message.error()
         if error is None:
             record = record_of(message)
-            place = (record.topic, record.partition)
-            self._end.pop(place, None)
-            if record.timestamp_ms <= self._clock_ms() + AHEAD_MS:  # one refused for its stamp vouches for nothing
-                self._stamp[place] = record.timestamp_ms
+            self._at.consumed(record, vouches=record.timestamp_ms <= self._clock_ms() + AHEAD_MS)
             records.append(record)
         elif error.code() == KafkaError._PARTITION_EOF:
-            self._end[message.topic() or "", message.partition() or 0] = message.offset() or 0
+            self._at.end[message.topic() or "", message.partition() or 0] = message.offset() or 0
         elif error.fatal() or error.code() in (KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID):
             raise Fenced(error.str())
         else:
@@ -295,7 +292,7 @@ class Worker:
             due_ms = store.next_due_ms(now_ms)
             if due_ms is None or due_ms > now_ms or place not in self._owned:
                 continue
-            until_ms = now_ms if self._caught_up(place) else min(now_ms, self._stamp.get(place, 0) - 1)
+            until_ms = now_ms if self._caught_up(place) else min(now_ms, self._at.stamp.get(place, 0) - 1)
             timers = store.take_due(until_ms, room)
             room -= len(timers)
             if timers:
@@ -309,7 +306,7 @@ class Worker:
 
         On a connection of its own: on the consumer's, the question would wait behind the fetch that waits for records.
         """
-        end = self._end.get(place)
+        end = self._at.end.get(place)
         if end is None:
             return False
         try:
@@ -318,16 +315,6 @@ class Worker:
             logger.warning("kafka_error", reason=str(error))
             return False
         return end >= high
-
-    def _offsets(self, records: Sequence[Record], due: Due) -> dict[Place, int]:
-        """What the transaction commits; for timers the present position again, so that a zombie is fenced."""
-        offsets = {}
-        for store, _ in due:
-            place = (store.aggregate.commands_topic, store.partition)
-            offsets[place] = self._next[place]
-        for record in records:
-            offsets[record.topic, record.partition] = record.offset + 1
-        return offsets
 
     def _take_over(self) -> None:
         """Restores what is new among the assigned partitions, and drops what is gone."""
@@ -348,10 +335,8 @@ class Worker:
             for part in committed:
                 if part.error is not None:
                     raise Aborted(f"committed offset of {part.topic} {part.partition}: {part.error}")
-                low, _ = (
-                    (part.offset, 0) if part.offset >= 0 else self._consumer.get_watermark_offsets(part, timeout=30)
-                )
-                self._next[part.topic, part.partition] = low
+                low, high = self._asker.get_watermark_offsets(part, timeout=30)
+                self._at.took_over((part.topic, part.partition), part.offset if part.offset >= 0 else low, high)
         except OutcomeUnknown:
             self._assigned = assigned
             raise
@@ -384,7 +369,7 @@ class Worker:
         if place not in self._owned:
             return False
         if taken.deadline is None:
-            return taken.offset >= self._next[place]
+            return taken.offset >= self._at.next[place]
         return self._stores[place].is_open(taken.aggregate_id, taken.deadline)
 
     def _on_assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -396,14 +381,14 @@ class Worker:
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Nothing is open between turns. States stay until the next assignment says whose the partitions are."""
         self._owned = set()
-        self._end.clear()
+        self._at.end.clear()
         logger.info("revoked", partitions=len(partitions))
 
     def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Another may have decided since: nothing in memory is worth anything."""
         self._owned = set()
         self._stores.clear()
-        self._end.clear()
+        self._at.end.clear()
         self._worn = True
         logger.warning("lost", partitions=len(partitions))
 

@@ -23,14 +23,19 @@ class Command(NamedTuple):
     op: str
     n: int = 0
     kind: str = ""
+    to: str = ""
+    """`pay` tells this account to do `then`; one that is told to `pay` pays back."""
+    then: str = "add"
+    by: str = ""
+    """Who told it to, and in which version."""
 
 
 def command_id(name: str) -> bytes:
     return hashlib.md5(name.encode()).digest()
 
 
-def value(account: str, name: str, op: str = "add", n: int = 1) -> bytes:
-    return json.dumps({"account": account, "name": name, "op": op, "n": n}).encode()
+def value(account: str, name: str, op: str = "add", n: int = 1, **more: str) -> bytes:
+    return json.dumps({"account": account, "name": name, "op": op, "n": n, **more}).encode()
 
 
 class Accounts:
@@ -48,7 +53,8 @@ class Accounts:
             said = json.loads(record.value or b"")
         except ValueError as error:
             raise BadRecord(f"not JSON: {error}", "value") from error
-        return Command(said["account"], command_id(said["name"]), said["op"], said["n"])
+        more = {"to": said.get("to", ""), "then": said.get("then", "add"), "by": said.get("by", "")}
+        return Command(said["account"], command_id(said["name"]), said["op"], said["n"], **more)
 
     def identity(self, command: Command) -> tuple[str, bytes]:
         return command.account, command.command_id
@@ -90,10 +96,17 @@ class Accounts:
                 return Step(None, [self._event(command, state, context)], (), b"")
             case "raise":
                 raise ArithmeticError("asked to raise")
+            case "pay":
+                state = state._replace(balance=state.balance - command.n)
         state = state._replace(version=state.version + 1)
         deadlines = tuple(Deadline(kind, at_ms) for kind, at_ms in state.armed)
         outcome = b"x" * command.n if command.op == "outcome" else b"done"
-        return Step(state, [self._event(command, state, context)], deadlines, outcome)
+        messages = [self._event(command, state, context)]
+        if command.op == "pay":
+            by = f"{command.account} {state.version}"
+            paid = value(command.to, by, command.then, command.n, to=command.account, then=command.then, by=by)
+            messages.append(Message(self.commands_topic, command.to.encode(), paid))
+        return Step(state, messages, deadlines, outcome)
 
     def repeat(self, command: Command, outcome: bytes) -> list[Message]:
         return [Message(self.events_topic, command.account.encode(), b'{"op": "repeat", "outcome": "%s"}' % outcome)]
@@ -109,7 +122,7 @@ class Accounts:
 
     def _event(self, command: Command, state: Account, context: Context) -> Message:
         said = {"account": command.account, "op": command.op, "balance": state.balance, "version": state.version,
-                "now_ms": context.now_ms}  # fmt: skip
+                "now_ms": context.now_ms, "by": command.by}  # fmt: skip
         return Message(self.events_topic, command.account.encode(), json.dumps(said).encode())
 
 

@@ -34,9 +34,14 @@ def worked_off(batch: Batch) -> Decided:
 
 
 def decided(
-    store: PartitionStore, *records: Record, lookup: Any = rates, wall_ms: int = NOW_MS, written: int = WRITTEN
+    store: PartitionStore,
+    *records: Record,
+    lookup: Any = rates,
+    wall_ms: int = NOW_MS,
+    written: int = WRITTEN,
+    reach: tuple[PartitionStore, ...] = (),
 ) -> Decided:
-    batch = Batch(lookup, letter_of, wall_ms, written)
+    batch = Batch(lookup, letter_of, wall_ms, written, {"commands": reach})
     batch.prepare(records, {("commands", 0): store}, {})
     return worked_off(batch)
 

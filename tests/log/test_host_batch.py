@@ -126,11 +126,11 @@ def test_a_timer_that_was_overtaken_in_its_own_batch_has_no_effect() -> None:
     assert [event["op"] for event in said(worked_off(batch), "events")] == ["disarm"]
 
 
-def test_the_messages_of_an_aggregate_come_together_with_its_state_last() -> None:
+def test_the_messages_of_an_aggregate_come_together_and_the_states_last() -> None:
     outcome = decided(a_store(), record(0, value("a", "0")), record(1, value("b", "1"), "b"),
                       record(2, value("a", "2", "unwritable")), record(3, value("a", "3")))  # fmt: skip
     topics = [message.topic for message in outcome.messages]
-    assert topics == ["events", "letters", "events", "state", "events", "state"]
+    assert topics == ["events", "letters", "events", "events", "state", "state"]
 
 
 def test_a_timer_that_makes_no_command_is_set_aside_and_the_others_fire() -> None:

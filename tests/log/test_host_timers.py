@@ -56,7 +56,7 @@ class Partition:
         self.store.put("a", b"", Live(None, deadlines=deadlines))
         self.worker = Worker(HostSettings("", ""), application(""), clock_ms=lambda: self.now_ms)
         self.worker._stores, self.worker._owned = {PLACE: self.store}, {PLACE}
-        self.worker._next[PLACE] = 0
+        self.worker._at.next[PLACE] = 0
         self.worker._consumer = self.worker._asker = self  # type: ignore[assignment]
 
     def get_watermark_offsets(self, _place: Any, **_: Any) -> tuple[int, int]:
@@ -77,7 +77,7 @@ class Partition:
                 self.worker._note(Polled(self.position, 0, end=True), [])  # type: ignore[arg-type]
 
     def commit(self) -> None:
-        self.worker._next[PLACE] = self.committed = self.position
+        self.worker._at.next[PLACE] = self.committed = self.position
 
     def abort(self) -> None:
         self.worker._seek(*PLACE)
