@@ -1,13 +1,15 @@
 """The application: routes, errors, health, limits on bodies."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import redis.asyncio as redis
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dispatch import __version__
 from dispatch.config import Settings
@@ -18,6 +20,44 @@ from gateways.log_client import LogClient
 from gateways.reads import Reads
 
 LARGEST_BODY = 65_536
+
+
+class Bounded:
+    """Refuses bodies too large or of no stated length, and words whatever a handler did not expect."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request; a socket passes."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request, begun = Request(scope), False
+
+        async def sent(message: MutableMapping[str, Any]) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        if (refusal := _refused(request)) is not None:
+            await problems.respond(request, refusal)(scope, receive, send)
+            return
+        try:
+            await self._app(scope, receive, sent)
+        except Exception as error:
+            if begun:
+                raise
+            await (await problems.on_fault(request, error))(scope, receive, send)
+
+
+def _refused(request: Request) -> problems.Problem | None:
+    length = request.headers.get("content-length", "0")
+    if "chunked" in request.headers.get("transfer-encoding", ""):
+        return problems.Problem(411, "length_required", "The body comes in chunks; it is wanted with a content-length.")
+    if not length.isdigit() or int(length) > LARGEST_BODY:
+        return problems.Problem(413, "too_large", f"The body has {length} bytes; at most {LARGEST_BODY} are taken.")
+    return None
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -45,19 +85,7 @@ def create_app(settings: Settings) -> FastAPI:
     ):  # fmt: skip
         app.add_exception_handler(kind, handler)
 
-    @app.middleware("http")
-    async def bounded(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-        length = request.headers.get("content-length", "0")
-        if "chunked" in request.headers.get("transfer-encoding", ""):
-            detail = "The body comes in chunks; it is wanted with a content-length."
-            return problems.respond(request, problems.Problem(411, "length_required", detail))
-        if not length.isdigit() or int(length) > LARGEST_BODY:
-            detail = f"The body has {length} bytes; at most {LARGEST_BODY} are taken."
-            return problems.respond(request, problems.Problem(413, "too_large", detail))
-        try:
-            return await go_on(request)
-        except Exception as error:  # noqa: BLE001 - the server would log it whole, with whatever was sent
-            return await problems.on_fault(request, error)
+    app.add_middleware(Bounded)
 
     async def parts() -> dict[str, str]:
         return {**log.parts(), "postgres": await reads.state()}

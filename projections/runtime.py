@@ -79,9 +79,13 @@ def positions(connection: Connection, places: Iterable[Place]) -> dict[Place, Po
 
 
 def fold(records: Sequence[Record], at: dict[Place, Position], namespace: str) -> Folding:
-    """Decodes and chains; what cannot be read is poison and is passed over. Records before the position were folded."""
+    """Decodes and chains; what cannot be read is poison and is passed over. Records before the position were folded.
+
+    Pings come last: one that was read before its driver's sign-on would be lost.
+    """
     folding = Folding()
-    for record in records:
+    pings = namespace + topics.DRIVER_LOCATIONS.name
+    for record in sorted(records, key=lambda record: record.topic == pings):
         place = (record.topic, record.partition)
         position = folding.positions.get(place) or Position(at[place].next_offset, at[place].last_hash)
         if record.offset < position.next_offset:

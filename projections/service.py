@@ -20,6 +20,9 @@ from projections.runtime import Folding, OffsetsMoved, Place, Poison, Position, 
 BATCH = 2_000
 _WAIT_S = 0.01
 """Gathers a batch. Whoever reads waits as long; under load batches fill while the one before is written."""
+GATHERED_BYTES, GATHERED_MS = 200_000, 100
+"""The broker answers when so much is there, or so long has passed: one answer and one write in place of one for every
+partition of every transaction. A row is seen so much later; one in a second is promised."""
 _KEPT_BYTES = 262_144
 EVENTS = Counter("baton_projected_events_total", "Events folded into the read models.")
 logger = logs.get("projections.service")
@@ -48,7 +51,8 @@ class Projector:
                 "auto.offset.reset": "earliest",
                 "session.timeout.ms": 6_000,
                 "max.poll.interval.ms": 600_000,
-                "fetch.wait.max.ms": 50,
+                "fetch.min.bytes": GATHERED_BYTES,
+                "fetch.wait.max.ms": GATHERED_MS,
                 "reconnect.backoff.max.ms": 1_000,
             }
         )

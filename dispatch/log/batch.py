@@ -10,7 +10,6 @@ that was sent to it before is still under way in the log; otherwise it goes by t
 import traceback
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from dispatch.log.application import (
@@ -25,6 +24,7 @@ from dispatch.log.application import (
 )
 from dispatch.log.envelope import REMEMBERED_BYTES, WRITTEN, Envelope, dump, remembered
 from dispatch.log.errors import Aborted, BadRecord, HostError
+from dispatch.log.reach import NOWHERE, Reach
 from dispatch.log.store import Live, PartitionStore
 
 AHEAD_MS = 5_000
@@ -63,8 +63,6 @@ class Written(NamedTuple):
 
 
 Works = dict[tuple[int, str], list[Work]]
-Reach = Mapping[str, Sequence[PartitionStore]]
-"""By topic of commands the stores that may be handed to; a topic without one is there too."""
 
 
 class Batch:
@@ -76,7 +74,7 @@ class Batch:
         dead_letter: DeadLetterFormat,
         wall_ms: int,
         state_format: int = WRITTEN,
-        reach: Reach = MappingProxyType({}),
+        reach: Reach = NOWHERE,
     ) -> None:
         self._lookup = lookup
         self._dead_letter = dead_letter
@@ -84,7 +82,6 @@ class Batch:
         self._format = state_format
         self._reach = reach
         self._work: Works = {}
-        self._handed: Works = {}
         self._facts: dict[Hashable, Any] = {}
         self._messages: list[Message] = []
         self._overlay: dict[tuple[int, str], Written] = {}
@@ -114,7 +111,8 @@ class Batch:
                         raise BadRecord(f"keyed {record.key!r}, but it is for {aggregate_id}", "key")
                     self._add(Work(store, aggregate_id, command, command_id, record))
                 elif record.topic in transforms:
-                    self._messages += _checked(transforms[record.topic].transform(record))
+                    messages = _checked(transforms[record.topic].transform(record))
+                    self._pass_on(messages, record.timestamp_ms, self._work)
                     self.decisions += 1
             except Exception as error:  # noqa: BLE001 - whatever an application raises makes its record poison
                 self.set_aside(record, error)
@@ -153,9 +151,10 @@ class Batch:
     def decide(self) -> list[Message]:
         """All that is to be sent but the detours: each aggregate's messages in order, and the states last."""
         for left in reversed(range(ROUNDS)):
+            handed: Works = {}
             for works in self._work.values():
-                self._pass_on(*self._decided(works), hand_over=left > 0)
-            self._work, self._handed = self._handed, {}
+                self._pass_on(*self._decided(works), handed if left else None)
+            self._work = handed
             if not self._work:
                 break
         for store, aggregate_id, raw, _ in self.written:
@@ -167,23 +166,22 @@ class Batch:
         """Every aggregate that changed, as the batch leaves it."""
         return list(self._overlay.values())
 
-    def _pass_on(self, messages: list[Message], now_ms: int, *, hand_over: bool) -> None:
-        """Hands over what can be decided here; the rest is sent."""
+    def _pass_on(self, messages: list[Message], now_ms: int, works: Works | None) -> None:
+        """Hands over, to these works, what can be decided here; the rest is sent."""
         for message in messages:
-            stores = self._reach.get(message.topic)
-            if stores is None:
+            if message.topic not in self._reach.topics:
                 self._messages.append(message)
                 continue
-            aggregate_id = (message.key or b"").decode()
-            store = next((store for store in stores if aggregate_id in store), None) if hand_over else None
-            if store is None or (message.topic, message.key) in self._detoured:
+            store = self._reach.holder(message.topic, message.key or b"") if works is not None else None
+            if works is None or store is None or (message.topic, message.key) in self._detoured:
                 self.detours.append(message)
                 self._detoured.add((message.topic, message.key))  # what comes after it may not overtake it
                 continue
             record = Record(message.topic, store.partition, -1, now_ms, message.key, message.value)
             command = store.aggregate.decode(record)
-            work = Work(store, aggregate_id, command, store.aggregate.identity(command)[1], record, handed=True)
-            self._handed.setdefault((id(store), aggregate_id), []).append(work)
+            aggregate_id, command_id = store.aggregate.identity(command)
+            work = Work(store, aggregate_id, command, command_id, record, handed=True)
+            works.setdefault((id(store), aggregate_id), []).append(work)
 
     def _decided(self, works: list[Work], careful: bool = False) -> tuple[list[Message], int]:
         """All commands of one aggregate in order: what it says, and its time.
@@ -264,10 +262,13 @@ class Batch:
         return Live(step.state, now_ms, recent, deadlines, set_aside), messages
 
     def _goes_on(self, work: Work, live: Live) -> bool:
-        """Whether what was handed over goes on by the log: it wants a fact, or follows what went there."""
+        """Whether what was handed over goes on by the log: it follows what went there, or wants an unknown fact."""
         record = _record(work)
-        needs = work.store.aggregate.needs(live.state, work.command, self._now(live, work))
-        return needs is not None or (record.topic, record.key) in self._detoured
+        if (record.topic, record.key) in self._detoured:
+            return True
+        return (
+            not work.asked and work.store.aggregate.needs(live.state, work.command, self._now(live, work)) is not None
+        )
 
     def _fact(self, work: Work, live: Live, now_ms: int) -> Any:
         need = work.need if work.asked else work.store.aggregate.needs(live.state, work.command, now_ms)

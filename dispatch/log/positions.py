@@ -1,6 +1,6 @@
 """How far a worker is in each partition: what is committed, where the log ends, and what is still under way to it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from dispatch.log.application import Deadline, Record
 from dispatch.log.store import PartitionStore
@@ -53,16 +53,6 @@ class Positions:
             offsets[record.topic, record.partition] = record.offset + 1
         return offsets
 
-    def reach(
-        self, topics: Iterable[str], stores: Mapping[Place, PartitionStore], offsets: Mapping[Place, int]
-    ) -> dict[str, list[PartitionStore]]:
-        """The stores that may be handed to, by topic: their partitions have, with these offsets, read every detour.
-
-        So nothing overtakes between two aggregates.
-        """
-        reach: dict[str, list[PartitionStore]] = {topic: [] for topic in topics}
-        for place, store in stores.items():
-            until = max(offsets.get(place, self.next[place]), self.end.get(place, 0))
-            if until >= self._sent_until[place]:
-                reach[place[0]].append(store)
-        return reach
+    def has_read_all(self, place: Place, offsets: Mapping[Place, int]) -> bool:
+        """Whether with these offsets every detour to the partition was read, so that nothing is overtaken."""
+        return max(offsets.get(place, self.next[place]), self.end.get(place, 0)) >= self._sent_until[place]

@@ -43,9 +43,6 @@ class PartitionStore:
     def __len__(self) -> int:
         return len(self._raw)
 
-    def __contains__(self, aggregate_id: str) -> bool:
-        return aggregate_id in self._raw
-
     def get(self, aggregate_id: str) -> Live:
         """The aggregate, decoded if need be. What is given is not to be changed in place."""
         if (live := self._live.get(aggregate_id)) is not None:

@@ -19,6 +19,7 @@ from dispatch.log.errors import Aborted, BadRecord, Fenced, OutcomeUnknown
 from dispatch.log.journal import Journal, Taken
 from dispatch.log.positions import Due, Place, Positions
 from dispatch.log.producers import Producers
+from dispatch.log.reach import Reach
 from dispatch.log.reading import record_of
 from dispatch.log.restore import restore
 from dispatch.log.settings import HostSettings
@@ -62,6 +63,7 @@ class Worker:
         self._topics = [aggregate.commands_topic for aggregate in application.aggregates] + list(self._transforms)
         self._stores: dict[Place, PartitionStore] = {}
         self._at = Positions()
+        self._partitions = 1
         self._assigned: set[Place] | None = None
         self._owned: set[Place] = set()
         self._state = "starting"
@@ -160,8 +162,9 @@ class Worker:
     def _batch(self, records: Sequence[Record], due: Due) -> Batch:
         """What is to be decided, less what the process died at too often."""
         stores = {place: store for place, store in self._stores.items() if place in self._owned}
-        topics = [aggregate.commands_topic for aggregate in self._app.aggregates]
-        reach = self._at.reach(topics, stores, self._at.offsets(records, due))
+        offsets = self._at.offsets(records, due)
+        opened = [store for place, store in stores.items() if self._at.has_read_all(place, offsets)]
+        reach = Reach((aggregate.commands_topic for aggregate in self._app.aggregates), self._partitions, opened)
         batch = Batch(self._app.lookup, self._app.dead_letter, self._clock_ms(), self._settings.state_format, reach)
         sound = []
         for record in records:
@@ -331,6 +334,9 @@ class Worker:
             if parts:
                 self._sweep(parts[0])
             read = restore(self._settings, fresh)
+            self._partitions = len(
+                self._asker.list_topics(self._topics[0], timeout=30).topics[self._topics[0]].partitions
+            )
             committed = self._consumer.committed(parts, timeout=30) if parts else []
             for part in committed:
                 if part.error is not None:

@@ -31,6 +31,8 @@ from dispatch.streams.waiting import Waiting
 PINGS = Counter("baton_pings_total", "Pings of drivers by what became of them.", ["outcome"])
 OLDEST_MS = 600_000
 AHEAD_MS = 60_000
+GATHERED_BYTES, GATHERED_MS = 100_000, 40
+"""The broker answers when so much is there, or so long has passed, not for every partition of every transaction."""
 _CHECK_EVERY_S = 1.0
 logger = logs.get("dispatch.streams.geo_feed")
 
@@ -64,7 +66,8 @@ class GeoFeed:
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
-                "fetch.wait.max.ms": 20,
+                "fetch.min.bytes": GATHERED_BYTES,
+                "fetch.wait.max.ms": GATHERED_MS,
                 "reconnect.backoff.max.ms": 1_000,
             }
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from whole_system import PLACE, System, an_order, heard, problem
+from whole_system import PLACE, System, an_order, heard, heard_all, problem
 
 pytestmark = pytest.mark.servers
 CHANGES = (
@@ -46,9 +46,10 @@ def test_an_order_is_offered_on_the_socket_accepted_over_http_and_delivered(syst
         assert "Clara" not in json.dumps(offer)
         accepted = system.post(f"/v2/drivers/ana/offers/{offer['offer_id']}/accept")
         assert (accepted.status_code, accepted.json()["status"]) == (200, "assigned")
-        assert heard(socket, "OFFER_ENDED")["outcome"] == "ACCEPTED"
-        assert heard(socket, "DELIVERY_ASSIGNED")["how"] == "accepted"
-        assert heard(socket, "AVAILABILITY_CHANGED")["to"] == "BUSY"
+        told = heard_all(socket, "OFFER_ENDED", "DELIVERY_ASSIGNED", "AVAILABILITY_CHANGED")
+        assert told["OFFER_ENDED"]["outcome"] == "ACCEPTED"
+        assert told["DELIVERY_ASSIGNED"]["how"] == "accepted"
+        assert told["AVAILABILITY_CHANGED"]["to"] == "BUSY"
         for step in (
             "enroute_to_pickup",
             "arrived_at_pickup",
@@ -208,6 +209,7 @@ def test_goods_that_cannot_be_handed_over_go_back(system: System) -> None:
 
 def test_pings_move_the_driver_and_bad_ones_are_refused(system: System) -> None:
     system.sign_on("emil")
+    system.until(lambda: system.http.get("/v2/drivers/emil").status_code == 200, "in the read model")
     assert system.http.put("/v2/drivers/emil/location", json={"lat": 48.1, "lng": 7.9}).status_code == 202
     batch = [{"lat": 48.1, "lng": 7.9}, {"lat": 48.2, "lng": 7.95, "accuracy_m": 5}]
     assert system.http.post("/drivers/emil/location", json=batch).json() == {"taken": 2}

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from confluent_kafka import Producer
 from psycopg import sql
-from whole_system import System, an_order, heard, problem
+from whole_system import System, an_order, heard, heard_all, problem
 
 from dispatch import setup
 from dispatch.contract import topics
@@ -99,12 +99,13 @@ def test_without_offers_a_driver_hears_of_the_assignment_only(system: System) ->
         with system.socket("ben", "") as socket:
             time.sleep(1.5)
             answer = system.post("/events/seller-order-ready", an_order_to_the_door()).json()
-            first = json.loads(socket.recv(timeout=10))
-            assert first["type"] == "DELIVERY_ASSIGNED"
+            told = heard_all(socket, "DELIVERY_ASSIGNED", "AVAILABILITY_CHANGED")
+            assert "DELIVERY_OFFERED_V2" not in told
+            assert told["AVAILABILITY_CHANGED"]["to"] == "BUSY"
+            first = told["DELIVERY_ASSIGNED"]
             assert (first["contact"], first["dropoff"]) == (CONTACT, DOOR)
             assert answer["assigned"] is True
             assert answer["offer_id"] == first["offer_id"]
-            assert heard(socket, "AVAILABILITY_CHANGED")["to"] == "BUSY"
     finally:
         offers(system, True)
         system.post(f"/v2/admin/deliveries/{answer['delivery_id']}/cancel", {"reason": "end"})

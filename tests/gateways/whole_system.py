@@ -109,6 +109,15 @@ def heard(socket: ClientConnection, kind: str, limit_s: float = 15) -> dict[str,
             return message
 
 
+def heard_all(socket: ClientConnection, *kinds: str, limit_s: float = 15) -> dict[str, dict[str, Any]]:
+    """By kind the first message of everything heard until each of these was: between topics no order is promised."""
+    end, seen = time.monotonic() + limit_s, {}
+    while not set(kinds) <= set(seen):
+        message: dict[str, Any] = json.loads(socket.recv(timeout=max(0.1, end - time.monotonic())))
+        seen.setdefault(message["type"], message)
+    return seen
+
+
 def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"

@@ -8,6 +8,7 @@ from account import Accounts, letter_of, rates
 from dispatch.log.application import Deadline, Message, Record
 from dispatch.log.batch import Batch
 from dispatch.log.envelope import WRITTEN
+from dispatch.log.reach import Reach
 from dispatch.log.store import PartitionStore
 
 NOW_MS = 1_000_000
@@ -39,9 +40,9 @@ def decided(
     lookup: Any = rates,
     wall_ms: int = NOW_MS,
     written: int = WRITTEN,
-    reach: tuple[PartitionStore, ...] = (),
+    reach: bool = False,
 ) -> Decided:
-    batch = Batch(lookup, letter_of, wall_ms, written, {"commands": reach})
+    batch = Batch(lookup, letter_of, wall_ms, written, Reach(["commands"], 1, [store] if reach else []))
     batch.prepare(records, {("commands", 0): store}, {})
     return worked_off(batch)
 

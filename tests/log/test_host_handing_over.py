@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dispatch.log.batch import ROUNDS
 from dispatch.log.positions import Positions
+from dispatch.log.reach import murmur2
 from dispatch.log.store import PartitionStore
 
 
@@ -34,7 +35,7 @@ def balances(store: PartitionStore, *accounts: str) -> list[int]:
 
 def test_what_one_commands_another_that_is_held_here_is_decided_in_the_same_batch() -> None:
     store = of_both()
-    outcome = committed(store, record(2, pays("x", n=3)), reach=(store,))
+    outcome = committed(store, record(2, pays("x", n=3)), reach=True)
     assert balances(store, "a", "b") == [7, 13]
     assert [event["account"] for event in said(outcome, "events")] == ["a", "b"]
     assert said(outcome, "commands") == []
@@ -45,7 +46,7 @@ def test_what_one_commands_another_that_is_held_here_is_decided_in_the_same_batc
 
 def test_an_aggregate_that_is_answered_in_the_same_batch_is_written_once() -> None:
     store = of_both()
-    outcome = committed(store, record(2, value("a", "x", "pay", 3, to="b", then="pay")), reach=(store,), wall_ms=NOW_MS)
+    outcome = committed(store, record(2, value("a", "x", "pay", 3, to="b", then="pay")), reach=True, wall_ms=NOW_MS)
     assert sum(message.topic == "state" and message.key == b"a" for message in outcome.messages) == 1
     versions = [event["version"] for event in said(outcome, "events") if event["account"] == "a"]
     assert versions == list(range(versions[0], versions[0] + len(versions)))
@@ -53,23 +54,28 @@ def test_an_aggregate_that_is_answered_in_the_same_batch_is_written_once() -> No
 
 def test_two_that_never_stop_answering_each_other_go_on_by_the_log() -> None:
     store = of_both()
-    outcome = committed(store, record(2, value("a", "x", "pay", 1, to="b", then="pay")), reach=(store,))
+    outcome = committed(store, record(2, value("a", "x", "pay", 1, to="b", then="pay")), reach=True)
     assert outcome.batch.decisions == ROUNDS
     assert len(outcome.batch.detours) == 1
 
 
-@pytest.mark.parametrize("to", ["b", "nobody"])
-def test_what_is_out_of_reach_or_unknown_goes_by_the_log(to: str) -> None:
+def test_what_is_out_of_reach_goes_by_the_log() -> None:
     store = of_both()
-    outcome = committed(store, record(2, pays("x", to=to)), reach=() if to == "b" else (store,))
-    assert [detour["account"] for detour in detours(outcome)] == [to]
+    outcome = committed(store, record(2, pays("x")))
+    assert [detour["account"] for detour in detours(outcome)] == ["b"]
     assert balances(store, "a", "b") == [9, 10]
+
+
+def test_one_that_is_not_known_yet_is_handed_to_as_well() -> None:
+    store = of_both()
+    committed(store, record(2, pays("x", to="nobody")), reach=True)
+    assert balances(store, "nobody") == [1]
 
 
 @pytest.mark.parametrize("then", ["deposit", "raise", "needs_raises"])
 def test_what_wants_a_fact_or_fails_goes_by_the_log_and_nothing_overtakes_it(then: str) -> None:
     store = of_both()
-    outcome = committed(store, record(2, pays("x", then=then)), record(3, pays("y")), reach=(store,))
+    outcome = committed(store, record(2, pays("x", then=then)), record(3, pays("y")), reach=True)
     assert [detour["op"] for detour in detours(outcome)] == [then, "add"]
     assert balances(store, "b") == [10]
     assert outcome.batch.dead_letters == 0
@@ -78,7 +84,7 @@ def test_what_wants_a_fact_or_fails_goes_by_the_log_and_nothing_overtakes_it(the
 def test_a_state_that_cannot_be_written_sends_only_its_cause_and_what_follows_by_the_log() -> None:
     store = of_both()
     bodies = [pays("x"), pays("y", then="unwritable"), pays("z")]
-    outcome = committed(store, *(record(2 + n, body) for n, body in enumerate(bodies)), reach=(store,))
+    outcome = committed(store, *(record(2 + n, body) for n, body in enumerate(bodies)), reach=True)
     assert [detour["op"] for detour in detours(outcome)] == ["unwritable", "add"]
     assert balances(store, "b") == [11]
 
@@ -86,10 +92,10 @@ def test_a_state_that_cannot_be_written_sends_only_its_cause_and_what_follows_by
 def test_what_is_handed_over_has_the_time_of_its_cause_and_none_before_its_own_last() -> None:
     store = of_both()
     late = record(2, value("b", "late", n=0), "b", NOW_MS + 4_000)
-    outcome = committed(store, record(3, pays("x"), stamp_ms=NOW_MS + 1_000), reach=(store,))
+    outcome = committed(store, record(3, pays("x"), stamp_ms=NOW_MS + 1_000), reach=True)
     assert [event["now_ms"] for event in said(outcome, "events")] == [NOW_MS + 1_000] * 2
     committed(store, late)
-    outcome = committed(store, record(4, pays("y"), stamp_ms=NOW_MS + 2_000), reach=(store,))
+    outcome = committed(store, record(4, pays("y"), stamp_ms=NOW_MS + 2_000), reach=True)
     assert [event["now_ms"] for event in said(outcome, "events")] == [NOW_MS + 2_000, NOW_MS + 4_000]
 
 
@@ -114,8 +120,8 @@ def test_between_two_accounts_what_was_said_first_is_decided_first(script: Any) 
     while offset < min(len(log), 60):  # two that pay each other back never stop
         taken = [record(offset + n, body, who) for n, (who, body) in enumerate(log[offset : offset + 2])]
         offsets = at.offsets(taken, [])
-        reach = at.reach(["commands"], {("commands", 0): store}, offsets)
-        outcome = committed(store, *taken, reach=tuple(reach["commands"]))
+        reach = at.has_read_all(("commands", 0), offsets)
+        outcome = committed(store, *taken, reach=reach)
         offset += len(taken)
         for message in outcome.batch.detours:
             log.append(((message.key or b"").decode(), message.value or b""))
@@ -129,14 +135,23 @@ def test_between_two_accounts_what_was_said_first_is_decided_first(script: Any) 
 
 
 def test_a_partition_is_in_reach_when_it_has_read_all_that_was_sent_to_it() -> None:
-    at, store, place = Positions(), a_store(), ("commands", 0)
-
-    def reached(offsets: dict[tuple[str, int], int]) -> bool:
-        return at.reach(["commands"], {place: store}, offsets) == {"commands": [store]}
-
+    at, place = Positions(), ("commands", 0)
     at.took_over(place, 5, 9)
-    assert [reached({}), reached({place: 8}), reached({place: 9})] == [False, False, True]
+    assert [at.has_read_all(place, offsets) for offsets in ({}, {place: 8}, {place: 9})] == [False, False, True]
     at.end[place] = 9  # the end of the log lies behind markers, which are no records
-    assert reached({})
+    assert at.has_read_all(place, {})
     at.committed({place: 9}, {place: 12})
-    assert [reached({}), reached({place: 12})] == [False, True]
+    assert [at.has_read_all(place, offsets) for offsets in ({}, {place: 12})] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("key", "hashed"),
+    [
+        (b"21", -973932308), (b"foobar", -790332482), (b"a-little-bit-long-string", -985981536),
+        (b"a-little-bit-longer-string", -1486304829), (b"abc", 479470107),
+        (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971),
+    ],
+)  # fmt: skip
+def test_keys_find_their_partition_as_in_kafka(key: bytes, hashed: int) -> None:
+    """The values of Kafka's own UtilsTest."""
+    assert murmur2(key) == hashed & 0x7FFFFFFF
