@@ -293,6 +293,8 @@ class DriverCandidatesFound(msgspec.Struct, frozen=True, kw_only=True, gc=False)
     """The nearest free driver beyond the radius, if any is known."""
     policy_version: int
     zone: str
+    model_version: int = 0
+    """Version of the acceptance model asked; 0: none."""
 
 
 class DriverLost(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -115,6 +115,26 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     source: CandidateSource
     excluded: str = ''
     """Why it could not be asked; empty: it could."""
+    zone_min: float = 0.0
+    """Part: minutes credited (negative) for a driver who prefers the zone."""
+    driver_score_min: float = 0.0
+    """Part: minutes credited (negative) or charged for the driver's score; then rating_min is 0."""
+    acceptance_min: float = 0.0
+    """Part: minutes charged for the chance that the driver does not accept."""
+    exploration_min: float = 0.0
+    """Part: minutes credited (negative) where a second-best goes first, to learn."""
+    travel_source: str = ''
+    """What gave the travel time; empty: the formula."""
+    preference: str = ''
+    """The driver's preference for the zone; empty: none known."""
+    driver_score: float | None = None
+    """0..1; null: none known."""
+    acceptance_rate: float | None = None
+    """Share of offers that the driver accepted, shrunk towards the mean; null: none known."""
+    acceptance: float | None = None
+    """Chance that the driver accepts, by the model; null: no model was asked."""
+    waited_s: int | None = None
+    """Since the last assignment; null: none known."""
 
 
 UnassignedReason = Literal["UNKNOWN", "no_available_drivers", "all_drivers_busy", "distance_exceeded", "redis_timeout", "unknown"]
@@ -136,6 +156,21 @@ AggregateType = Literal["UNKNOWN", "delivery", "driver"]
 
 
 Outcome = Literal["UNKNOWN", "accepted", "duplicate", "refused", "dead_lettered"]
+
+
+class DriverScorePart(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One part of a driver's score."""
+
+    part: str
+    """acceptance, completion, on_time, rating or cancellations."""
+    good: float
+    """How often it went well; for the rating, the stars' share of five times what it counts."""
+    seen: float
+    """Out of how many."""
+    value: float
+    """0..1: the share, shrunk towards the mean."""
+    weight: float
+    """0..1; all weights together are 1."""
 
 
 Audience = Literal["UNKNOWN", "customer", "driver", "operations", "support"]

@@ -4,7 +4,7 @@
 import msgspec
 
 
-from dispatch.contract.records.shared import AggregateType, Audience, Outcome, ReplyStage
+from dispatch.contract.records.shared import AggregateType, Audience, DriverScorePart, Outcome, ReplyStage
 
 
 class Contact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -71,6 +71,21 @@ class DriverLocation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     at_ms: int
 
 
+class DriverScored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A driver's score as of a moment, with each part; derived from the events."""
+
+    driver_id: str
+    at_ms: int
+    """The last event that counted."""
+    score: float
+    """0..1: the sum of weight times value over the parts."""
+    mean: float
+    """0..1: the score of a driver of whom nothing is known."""
+    acceptance_rate: float
+    """The value of the part acceptance."""
+    parts: tuple[DriverScorePart, ...]
+
+
 class FlagPublished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A feature flag's setting."""
 
@@ -83,6 +98,18 @@ class FlagPublished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     version: int
     at_ms: int
     actor_id: str
+
+
+class ModelPublished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A model learned from the log, in force from here on."""
+
+    model: str
+    """Which: acceptance."""
+    version: int
+    at_ms: int
+    actor_id: str
+    document: str
+    """The model as JSON: coefficients and how it was judged."""
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -124,4 +151,4 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     driver_id: str | None = None
 
 
-System = Contact | DeadLetter | Decision | DriverLocation | FlagPublished | Notice | PolicyPublished | Reply
+System = Contact | DeadLetter | Decision | DriverLocation | DriverScored | FlagPublished | ModelPublished | Notice | PolicyPublished | Reply
