@@ -96,6 +96,11 @@ class AssignmentStarted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reply_to: int = -1
     """Slot of the gateway that waits for the first offer."""
     policy_version: int
+    zone: str = ''
+    """Where the pickup lies; none: in no zone; empty: as when it was created."""
+    zone_version: int = 0
+    zone_balancing: bool = False
+    """Whether zones shape this delivery's searches."""
 
 
 class DeliveryCancelled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -160,6 +165,8 @@ class DeliveryCreated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """SHA-256 of the order's identity: tells a repeat with other content apart."""
     remember_ms: int
     """How long the closed delivery leaves its marker."""
+    zone_version: int = 0
+    """The zones in force when its zone was determined; 0: none."""
 
 
 class DeliveryFailed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -295,6 +302,12 @@ class DriverCandidatesFound(msgspec.Struct, frozen=True, kw_only=True, gc=False)
     zone: str
     model_version: int = 0
     """Version of the acceptance model asked; 0: none."""
+    zone_version: int = 0
+    """The zones in force; 0: none."""
+    zone_drivers_online: int = -1
+    """As known then; -1: not known."""
+    zone_min_drivers: int = 0
+    """Fewer online than this widen the search."""
 
 
 class DriverLost(msgspec.Struct, frozen=True, kw_only=True, gc=False):

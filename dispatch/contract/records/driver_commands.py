@@ -4,7 +4,7 @@
 import msgspec
 
 
-from dispatch.contract.records.shared import ActorType, AssignHow, DriverTimer, HeldWish, ReleaseReason, Vehicle
+from dispatch.contract.records.shared import ActorType, AssignHow, DriverTimer, HeldWish, ReleaseReason, Vehicle, ZonePreference
 
 
 class ConfirmReservation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -163,6 +163,23 @@ class SeenAlive(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     seen_at_ms: int
 
 
+class SetZonePreference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The driver says whether to work in a zone."""
+
+    command_id: str
+    """The command's identity: a repeat has the same."""
+    driver_id: str
+    at_ms: int
+    """The issuer's clock, UTC milliseconds. Decisions use the record's timestamp."""
+    actor_type: ActorType
+    actor_id: str
+    correlation_id: str
+    reply_to: int = -1
+    """Slot (partition of replies) of the gateway that waits; -1: nobody waits."""
+    zone: str
+    preference: ZonePreference
+
+
 class SignOn(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A driver signs on and becomes available."""
 
@@ -233,4 +250,4 @@ class UnpauseDriver(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reason: str
 
 
-DriverCommand = ConfirmReservation | DriverTimerDue | EndShift | ExtendBreak | PauseDriver | ReleaseReservation | ReserveDriver | ResumeWork | SeenAlive | SignOn | StartShift | TakeBreak | UnpauseDriver
+DriverCommand = ConfirmReservation | DriverTimerDue | EndShift | ExtendBreak | PauseDriver | ReleaseReservation | ReserveDriver | ResumeWork | SeenAlive | SetZonePreference | SignOn | StartShift | TakeBreak | UnpauseDriver

@@ -4,7 +4,7 @@
 import msgspec
 
 
-from dispatch.contract.records.shared import ActorType, AssignHow, Availability, DenyReason, HeldWish, ReleaseReason, Vehicle
+from dispatch.contract.records.shared import ActorType, AssignHow, Availability, DenyReason, HeldWish, ReleaseReason, Vehicle, ZonePreference
 
 
 class DriverAvailabilityChanged(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -265,7 +265,26 @@ class DriverSignedOn(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Without another sign of life, offline from then."""
 
 
-DriverEvent = DriverAvailabilityChanged | DriverBreakExtended | DriverBreakNoticed | DriverBreakRequested | DriverPauseRecorded | DriverReservationConfirmed | DriverReservationDenied | DriverReservationReleased | DriverReserved | DriverSeen | DriverShiftEndRequested | DriverSignedOn
+class DriverZonePreferenceSet(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The driver's word on a zone; AVAILABLE is the same as none."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    driver_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    zone: str
+    preference: ZonePreference
+
+
+DriverEvent = DriverAvailabilityChanged | DriverBreakExtended | DriverBreakNoticed | DriverBreakRequested | DriverPauseRecorded | DriverReservationConfirmed | DriverReservationDenied | DriverReservationReleased | DriverReserved | DriverSeen | DriverShiftEndRequested | DriverSignedOn | DriverZonePreferenceSet
 
 
 AUDIT_WORDS: dict[type[DriverEvent], str] = {
@@ -281,4 +300,5 @@ AUDIT_WORDS: dict[type[DriverEvent], str] = {
     DriverSeen: "driver_seen",
     DriverShiftEndRequested: "driver_shift_end_requested",
     DriverSignedOn: "driver_signed_on",
+    DriverZonePreferenceSet: "driver_zone_preference_set",
 }

@@ -152,6 +152,9 @@ HeldWish = Literal["UNKNOWN", "keep", "reassign"]
 ReleaseReason = Literal["UNKNOWN", "rejected", "expired", "withdrawn", "cancelled", "reassigned", "reserve_timeout", "completed", "failed", "returned", "admin", "denied"]
 
 
+ZonePreference = Literal["UNKNOWN", "PREFERRED", "AVAILABLE", "UNAVAILABLE"]
+
+
 AggregateType = Literal["UNKNOWN", "delivery", "driver"]
 
 
@@ -177,3 +180,6 @@ Audience = Literal["UNKNOWN", "customer", "driver", "operations", "support"]
 
 
 ReplyStage = Literal["UNKNOWN", "decided", "first_offer"]
+
+
+ZoneTrend = Literal["UNKNOWN", "rising", "steady", "falling"]

@@ -4,7 +4,7 @@
 import msgspec
 
 
-from dispatch.contract.records.shared import AggregateType, Audience, DriverScorePart, Outcome, ReplyStage
+from dispatch.contract.records.shared import AggregateType, Audience, DriverScorePart, Outcome, ReplyStage, ZoneTrend
 
 
 class Contact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -100,6 +100,20 @@ class FlagPublished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     actor_id: str
 
 
+class IncentivePublished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A bonus for each delivery picked up in a zone, from a moment to a moment."""
+
+    incentive_id: str
+    zone: str
+    bonus_minor: int
+    currency: str
+    starts_at_ms: int
+    ends_at_ms: int
+    at_ms: int
+    actor_id: str
+    note: str = ''
+
+
 class ModelPublished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A model learned from the log, in force from here on."""
 
@@ -151,4 +165,77 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     driver_id: str | None = None
 
 
-System = Contact | DeadLetter | Decision | DriverLocation | DriverScored | FlagPublished | ModelPublished | Notice | PolicyPublished | Reply
+class ZoneDriversRequested(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Operations ask available drivers near by to come to a zone."""
+
+    request_id: str
+    zone: str
+    note: str = ''
+    at_ms: int
+    actor_id: str
+
+
+class ZoneHealth(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How a zone is doing."""
+
+    zone: str
+    zone_version: int
+    at_ms: int
+    """When it was counted."""
+    drivers_available: int
+    drivers_busy: int
+    drivers_on_break: int
+    drivers_paused: int
+    drivers_shift_ended: int
+    drivers_offline: int
+    drivers_online: int
+    """Available and busy."""
+    min_drivers_online: int
+    open_searches: int
+    """Ready and without a holder."""
+    oldest_search_s: int
+    """How long the oldest of them has waited."""
+    pressure: float
+    """Open searches by available drivers; with none available, by one."""
+    trend: ZoneTrend
+    waits: int
+    """Deliveries that found a driver within the window."""
+    wait_p50_ms: int
+    """Of those, from ready to assigned."""
+    wait_p95_ms: int
+    target_wait_s: int
+    window_s: int
+    understaffed: bool
+    """The alert is on: too few for a while, and not yet enough for a while."""
+    understaffed_since_ms: int = 0
+    """0: the alert is off."""
+
+
+class ZonePublished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A zone as it is from a version on; in force once ZonesPublished of that version follows."""
+
+    zone_id: str
+    name: str
+    priority: int
+    """Where zones overlap the higher wins."""
+    min_drivers_online: int
+    target_wait_s: int
+    """How long an order should wait for its driver at most."""
+    version: int
+    """That of the import it came with."""
+    geometry: str
+    """GeoJSON: a Polygon or MultiPolygon, longitude first."""
+
+
+class ZonesPublished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Ends an import: everything published before it is in force together."""
+
+    version: int
+    zones: int
+    """How many there are."""
+    at_ms: int
+    actor_id: str
+    note: str = ''
+
+
+System = Contact | DeadLetter | Decision | DriverLocation | DriverScored | FlagPublished | IncentivePublished | ModelPublished | Notice | PolicyPublished | Reply | ZoneDriversRequested | ZoneHealth | ZonePublished | ZonesPublished
