@@ -20,6 +20,18 @@ class FoundDriver(msgspec.Struct, frozen=True, kw_only=True):
     availability: Availability
     last_assigned_ms: int = 0
     """0: never, as far as the index knows."""
+    travel_s: float | None = None
+    """Seconds to the pickup as a routing engine gave them; None: the formula's."""
+    travel_source: str = ""
+    preference: str = ""
+    """PREFERRED, AVAILABLE or UNAVAILABLE in the pickup's zone; empty: none known."""
+    driver_score: float | None = None
+    """0..1, and `driver_score_mean` is that of a driver of whom nothing is known."""
+    driver_score_mean: float = 0.0
+    acceptance_rate: float | None = None
+    """Share of offers accepted, shrunk towards the mean."""
+    acceptance: float | None = None
+    """Chance that this driver accepts, by the model of `SearchResult.model_version`."""
 
 
 class SearchNeed(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +59,8 @@ class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
     """Distance of the nearest free driver beyond the radius, looked for up to three times the radius."""
     failed: bool = False
     """No path answered: nothing is known about who is there."""
+    model_version: int = 0
+    """Of the acceptance model that was asked; 0: none."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):

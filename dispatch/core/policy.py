@@ -12,6 +12,8 @@ Minor = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 Factor = Annotated[float, msgspec.Meta(ge=0, le=100)]
 Speed = Annotated[float, msgspec.Meta(gt=0, le=100_000)]
 Percent = Annotated[int, msgspec.Meta(ge=0, le=100)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Positive = Annotated[float, msgspec.Meta(gt=0, le=10_000)]
 OnExpiry = Literal["auto_assign", "next_driver", "auto_assign_after_n"]
 _S = TypeVar("_S", bound=msgspec.Struct)
 
@@ -96,6 +98,39 @@ class RankingPolicy(_Part, frozen=True):
     fairness_max_min: Factor = 3.0
     load_min_per_order: Factor = 8.0
     """Minutes charged for each delivery already held."""
+    preferred_zone_min: Factor = 2.0
+    """Minutes credited to a driver who prefers the pickup's zone."""
+    driver_score_min: Factor = 4.0
+    """Minutes that lie between the worst and the best driver score."""
+    refusal_min: Factor = 3.0
+    """Minutes that a refusal costs; charged by the chance of one (flag `acceptance_ranking`)."""
+    explore_percent: Percent = 0
+    """Share of the deliveries in which a second-best goes first, so that the model sees more than its own choices."""
+    explore_within_min: Factor = 2.0
+    """How much worse than the best a second-best may be for that."""
+
+
+class DriverScorePolicy(_Part, frozen=True):
+    """Weights of a driver's score, and what is believed of a driver of whom nothing is known."""
+
+    acceptance_weight: Factor = 0.2
+    completion_weight: Factor = 0.25
+    on_time_weight: Factor = 0.25
+    rating_weight: Factor = 0.15
+    cancellations_weight: Factor = 0.15
+    acceptance_mean: Share = 0.7
+    completion_mean: Share = 0.97
+    on_time_mean: Share = 0.85
+    rating_mean: Share = 0.8
+    """Of five stars: four."""
+    cancellations_mean: Share = 0.97
+    """Share of assignments not given up."""
+    strength: Positive = 20
+    """So many observations weigh as much as the mean: the shrinkage."""
+    rating_counts: Factor = 20
+    """A rating comes without the number of those who gave it, and counts as so many observations."""
+    late_after_s: Seconds = 300
+    """Handed over by so much after the time told at the assignment still counts as on time."""
 
 
 class PayPolicy(_Part, frozen=True):
@@ -116,6 +151,7 @@ class Policy(_Part, frozen=True):
     availability: AvailabilityPolicy = AvailabilityPolicy()
     travel: TravelPolicy = TravelPolicy()
     ranking: RankingPolicy = RankingPolicy()
+    driver_score: DriverScorePolicy = DriverScorePolicy()
     pay: PayPolicy = PayPolicy()
 
 
@@ -141,9 +177,18 @@ class Flags(_Part, frozen=True):
     availability_states: Flag = Flag()
     reassignment: Flag = Flag()
     escalation: Flag = Flag()
+    acceptance_ranking: Flag = Flag(enabled=False)
 
 
-_MINUTES = ("rating_min_per_star", "fairness_max_min", "load_min_per_order")
+_MINUTES = (
+    "rating_min_per_star",
+    "fairness_max_min",
+    "load_min_per_order",
+    "preferred_zone_min",
+    "driver_score_min",
+    "refusal_min",
+    "explore_within_min",
+)
 """Durations that do not end in `_s`. Minutes per hour stay: both live faster."""
 _MACHINES = ("reserve_timeout_s",)
 
