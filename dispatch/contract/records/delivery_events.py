@@ -4,7 +4,7 @@
 import msgspec
 
 
-from dispatch.contract.records.shared import ActorType, AssignHow, Candidate, CandidateSource, DenyReason, LossReason, OfferTerms, Order, ReassignReason, RejectReason, UnassignedReason, WithdrawReason
+from dispatch.contract.records.shared import ActorType, AssignHow, Candidate, CandidateSource, DenyReason, Economics, LossReason, OfferTerms, Order, PricedBy, QuoteOutcome, ReassignReason, RejectReason, SettledAs, UnassignedReason, WithdrawReason
 
 
 class ArrivedAtDropoff(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -68,6 +68,8 @@ class AssignmentReassigned(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     attempt_count: int
     notify_customer: bool
     """After more than two changes."""
+    compensation_minor: int = 0
+    """What the driver who loses it is paid for the way made."""
 
 
 class AssignmentStarted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -167,6 +169,69 @@ class DeliveryCreated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How long the closed delivery leaves its marker."""
     zone_version: int = 0
     """The zones in force when its zone was determined; 0: none."""
+    multiplier_percent: int = 100
+    """The dynamic price of this delivery, for its life; 100 is 1.0."""
+    priced_by: PricedBy = 'off'
+    quote: QuoteOutcome = 'none'
+
+
+class DeliveryEconomicsEstimated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What the delivery will cost and bring if it is completed, as known when a driver took it."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    offer_id: str
+    driver_id: str
+    seller_id: str
+    zone: str
+    economics: Economics
+    routing_calls: int
+    """What the costs rest on."""
+    messages: int
+    events: int
+    multiplier_percent: int = 100
+    policy_version: int
+
+
+class DeliveryEconomicsSettled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What the delivery cost and brought in the end. It stands right before the event that ends the delivery, once."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    driver_id: str
+    """The last holder; empty: nobody."""
+    seller_id: str
+    zone: str
+    outcome: SettledAs
+    economics: Economics
+    routing_calls: int
+    """What the costs rest on."""
+    messages: int
+    events: int
+    multiplier_percent: int = 100
+    policy_version: int
+    paid_percent: int
+    """Share of the earning without incentive that the last holder is paid; what is delivered is paid whole."""
 
 
 class DeliveryFailed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -621,7 +686,7 @@ class UnassignedEscalated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     by_admin: bool = False
 
 
-DeliveryEvent = ArrivedAtDropoff | ArrivedAtPickup | AssignmentReassigned | AssignmentStarted | DeliveryCancelled | DeliveryCompleted | DeliveryCreated | DeliveryFailed | DeliveryReturned | DeliveryStarted | DriverAccepted | DriverAssigned | DriverCandidatesFound | DriverLost | DriverOfferSent | DriverRecovered | DriverRejected | ManualReviewEnded | ManualReviewRequired | NoDriverFound | OfferExpired | OfferWithdrawn | PickupCompleted | PickupStarted | PrepTimeChanged | ReservationFailed | ReservationRequested | UnassignedEscalated
+DeliveryEvent = ArrivedAtDropoff | ArrivedAtPickup | AssignmentReassigned | AssignmentStarted | DeliveryCancelled | DeliveryCompleted | DeliveryCreated | DeliveryEconomicsEstimated | DeliveryEconomicsSettled | DeliveryFailed | DeliveryReturned | DeliveryStarted | DriverAccepted | DriverAssigned | DriverCandidatesFound | DriverLost | DriverOfferSent | DriverRecovered | DriverRejected | ManualReviewEnded | ManualReviewRequired | NoDriverFound | OfferExpired | OfferWithdrawn | PickupCompleted | PickupStarted | PrepTimeChanged | ReservationFailed | ReservationRequested | UnassignedEscalated
 
 
 AUDIT_WORDS: dict[type[DeliveryEvent], str] = {
@@ -632,6 +697,8 @@ AUDIT_WORDS: dict[type[DeliveryEvent], str] = {
     DeliveryCancelled: "delivery_cancelled",
     DeliveryCompleted: "delivery_completed",
     DeliveryCreated: "created",
+    DeliveryEconomicsEstimated: "economics_estimated",
+    DeliveryEconomicsSettled: "economics_settled",
     DeliveryFailed: "delivery_failed",
     DeliveryReturned: "delivery_returned",
     DeliveryStarted: "delivery_started",

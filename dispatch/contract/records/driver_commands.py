@@ -4,7 +4,22 @@
 import msgspec
 
 
-from dispatch.contract.records.shared import ActorType, AssignHow, DriverTimer, HeldWish, ReleaseReason, Vehicle, ZonePreference
+from dispatch.contract.records.shared import ActorType, AssignHow, Availability, DriverTimer, HeldWish, ReleaseReason, Vehicle, ZonePreference
+
+
+class ApplyAvailabilityStates(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The flag availability_states changed: the driver's availability is to be said as it is now."""
+
+    command_id: str
+    """The command's identity: a repeat has the same."""
+    driver_id: str
+    at_ms: int
+    """The issuer's clock, UTC milliseconds. Decisions use the record's timestamp."""
+    actor_type: ActorType
+    actor_id: str
+    correlation_id: str
+    reply_to: int = -1
+    """Slot (partition of replies) of the gateway that waits; -1: nobody waits."""
 
 
 class ConfirmReservation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -250,4 +265,4 @@ class UnpauseDriver(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reason: str
 
 
-DriverCommand = ConfirmReservation | DriverTimerDue | EndShift | ExtendBreak | PauseDriver | ReleaseReservation | ReserveDriver | ResumeWork | SeenAlive | SetZonePreference | SignOn | StartShift | TakeBreak | UnpauseDriver
+DriverCommand = ApplyAvailabilityStates | ConfirmReservation | DriverTimerDue | EndShift | ExtendBreak | PauseDriver | ReleaseReservation | ReserveDriver | ResumeWork | SeenAlive | SetZonePreference | SignOn | StartShift | TakeBreak | UnpauseDriver

@@ -38,6 +38,8 @@ class DriverAvailabilityChanged(msgspec.Struct, frozen=True, kw_only=True, gc=Fa
     pending_end: bool = False
     """The shift ends with the delivery in hand."""
     free_capacity: int
+    plain: bool = False
+    """The flag availability_states is off for this driver: breaks, ended shifts and pauses are seen as OFFLINE."""
 
 
 class DriverBreakExtended(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -44,6 +44,8 @@ class InboundOrderPlaced(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     customer_phone: str = ''
     dropoff_address: str = ''
     dropoff_note: str = ''
+    quote_id: str = ''
+    """Of a quote given before: the order keeps its multiplier."""
 
 
 class InboundOrderReady(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -73,6 +75,8 @@ class InboundOrderReady(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     customer_phone: str = ''
     dropoff_address: str = ''
     dropoff_note: str = ''
+    quote_id: str = ''
+    """Of a quote given before: the order keeps its multiplier."""
 
 
 class InboundPrepTimeChanged(msgspec.Struct, frozen=True, kw_only=True, gc=False):

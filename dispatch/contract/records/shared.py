@@ -47,6 +47,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     zone: str = 'none'
     contact_digest: str = ''
     """SHA-256 over the contact, salted with the delivery id: tells a repeat with another contact apart without holding it."""
+    quote_id: str = ''
+    """The quote that the order names; empty: none."""
 
 
 ReassignReason = Literal["UNKNOWN", "driver_offline", "driver_cancelled", "driver_distance_too_far", "admin_forced"]
@@ -59,6 +61,37 @@ Step = Literal["UNKNOWN", "enroute_to_pickup", "arrived_at_pickup", "picked_up",
 
 
 DenyReason = Literal["UNKNOWN", "not_available", "at_capacity", "unknown_driver", "already_held", "no_answer", "abandoned"]
+
+
+PricedBy = Literal["UNKNOWN", "off", "zone", "quote"]
+
+
+QuoteOutcome = Literal["UNKNOWN", "none", "held", "expired", "unknown", "changed"]
+
+
+class Economics(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Money of one delivery, in minor units of one currency: cost and revenue are the sums of their parts, net their difference."""
+
+    currency: str
+    driver_pay_minor: int
+    """Of the driver who held it last, with the incentive."""
+    compensation_minor: int
+    """Of drivers who held it before and were paid for the way made."""
+    routing_minor: int
+    """Calls of a routing engine."""
+    messages_minor: int
+    storage_minor: int
+    platform_minor: int
+    """The delivery's share of what the platform costs."""
+    cost_minor: int
+    commission_minor: int
+    delivery_fee_minor: int
+    revenue_minor: int
+    net_minor: int
+    """Revenue less cost."""
+
+
+SettledAs = Literal["UNKNOWN", "delivered", "failed", "returned", "cancelled"]
 
 
 AssignHow = Literal["UNKNOWN", "accepted", "auto", "manual", "direct"]
@@ -81,6 +114,16 @@ class OfferTerms(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """With the incentive."""
     incentive_minor: int
     currency: str
+    base_minor: int = 0
+    """The parts: base + distance + time + multiplier + incentive = earning."""
+    distance_minor: int = 0
+    time_minor: int = 0
+    multiplier_minor: int = 0
+    """What the dynamic price adds to base, distance and time."""
+    multiplier_percent: int = 100
+    """100 is 1.0."""
+    incentive_refused: str = ''
+    """Why an incentive of the zone does not apply; empty: it does, or there is none."""
 
 
 Availability = Literal["UNKNOWN", "AVAILABLE", "BUSY", "ON_BREAK", "SHIFT_ENDED", "OFFLINE", "PAUSED"]

@@ -59,6 +59,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How many events follow version_before."""
     policy_version: int
     code_version: str
+    policy_zone: str = ''
+    """The zone whose overrides of the policy applied; empty: none did."""
 
 
 class DriverLocation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -86,6 +88,28 @@ class DriverScored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     parts: tuple[DriverScorePart, ...]
 
 
+class FeatureFlagToggled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A feature flag's setting was changed: what it was, what it is, by whom and why."""
+
+    flag: str
+    was_enabled: bool
+    enabled: bool
+    was_rollout_percent: int
+    """0..100."""
+    rollout_percent: int
+    """0..100."""
+    was_zones: tuple[str, ...]
+    """Empty: everywhere."""
+    zones: tuple[str, ...]
+    """Empty: everywhere."""
+    version: int
+    """1..n for each flag."""
+    at_ms: int
+    actor_id: str
+    reason: str = ''
+    """Why, in the words of whoever changed it."""
+
+
 class FlagPublished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A feature flag's setting."""
 
@@ -98,6 +122,8 @@ class FlagPublished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     version: int
     at_ms: int
     actor_id: str
+    reason: str = ''
+    """Why, in the words of whoever changed it."""
 
 
 class IncentivePublished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -147,6 +173,8 @@ class PolicyPublished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     actor_id: str
     document: str
     """JSON."""
+    reason: str = ''
+    """Why, in the words of whoever changed it."""
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -211,6 +239,19 @@ class ZoneHealth(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """0: the alert is off."""
 
 
+class ZonePrice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A zone's dynamic price from now on."""
+
+    zone: str
+    multiplier_percent: int
+    """100 is 1.0."""
+    pressure: float
+    """Open searches a driver who is available, as last told."""
+    smoothed_pressure: float
+    at_ms: int
+    policy_version: int
+
+
 class ZonePublished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A zone as it is from a version on; in force once ZonesPublished of that version follows."""
 
@@ -238,4 +279,4 @@ class ZonesPublished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     note: str = ''
 
 
-System = Contact | DeadLetter | Decision | DriverLocation | DriverScored | FlagPublished | IncentivePublished | ModelPublished | Notice | PolicyPublished | Reply | ZoneDriversRequested | ZoneHealth | ZonePublished | ZonesPublished
+System = Contact | DeadLetter | Decision | DriverLocation | DriverScored | FeatureFlagToggled | FlagPublished | IncentivePublished | ModelPublished | Notice | PolicyPublished | Reply | ZoneDriversRequested | ZoneHealth | ZonePrice | ZonePublished | ZonesPublished
