@@ -115,11 +115,11 @@ def failing(times: int, error: Exception, call: Callable[..., Any]) -> Callable[
     """The call, which raises the first few times before it does anything."""
     left = [times]
 
-    def fails(*arguments: Any) -> Any:
+    def fails(*arguments: Any, **named: Any) -> Any:
         if left[0]:
             left[0] -= 1
             raise error
-        return call(*arguments)
+        return call(*arguments, **named)
 
     return fails
 
