@@ -45,6 +45,8 @@ class SearchNeed(msgspec.Struct, frozen=True, kw_only=True):
     excluded: tuple[str, ...] = ()
     named: str = ""
     """Only this driver, wherever and however busy."""
+    zone: str = ""
+    """The pickup's zone: drivers who are UNAVAILABLE there are not found. Empty: zones play no part."""
 
 
 class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,8 +61,34 @@ class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
     """Distance of the nearest free driver beyond the radius, looked for up to three times the radius."""
     failed: bool = False
     """No path answered: nothing is known about who is there."""
+    radius_m: int = 0
+    """The radius that was searched; 0: not told."""
     model_version: int = 0
     """Of the acceptance model that was asked; 0: none."""
+
+
+class ZoneFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is known of the zone of a delivery's pickup (of a driver's command: of the zone that it names)."""
+
+    zone: str = "none"
+    """`none`: outside every zone."""
+    version: int = 0
+    """Of the zones in force; 0: there are none."""
+    known: bool = False
+    """Whether the zone is one of them; one removed since is not."""
+    drivers_online: int | None = None
+    """Available and busy, as counted a few seconds ago; None: not known."""
+    min_drivers_online: int = 0
+    target_wait_s: int = 0
+    pressure: float = 0
+    incentive_minor: int = 0
+    """The bonus in force for a delivery picked up here, in the order's own currency."""
+    incentive_currency: str = ""
+
+    @property
+    def understaffed(self) -> bool:
+        """Whether fewer drivers are online than the zone's minimum."""
+        return self.drivers_online is not None and self.drivers_online < self.min_drivers_online
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +99,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy
     flags: Flags
     search: SearchResult | None = None
+    zone: ZoneFacts | None = None
+    """None: nothing is known of zones."""
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """Every number of the rules, in one versioned document, and the feature flags with their rollout."""
 
 import hashlib
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -11,10 +11,13 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=1_000)]
 Minor = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 Factor = Annotated[float, msgspec.Meta(ge=0, le=100)]
 Speed = Annotated[float, msgspec.Meta(gt=0, le=100_000)]
+TopSpeed = Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
 Percent = Annotated[int, msgspec.Meta(ge=0, le=100)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0, le=10_000)]
 OnExpiry = Literal["auto_assign", "next_driver", "auto_assign_after_n"]
+Overrides = dict[str, dict[str, dict[str, Any]]]
+"""Zone -> chapter -> field -> the value that holds there instead."""
 _S = TypeVar("_S", bound=msgspec.Struct)
 
 
@@ -133,10 +136,61 @@ class DriverScorePolicy(_Part, frozen=True):
     """Handed over by so much after the time told at the assignment still counts as on time."""
 
 
+class ZonePolicy(_Part, frozen=True):
+    understaffed_radius_m: Metres = 15_000
+    """Searched where the pickup's zone has fewer drivers online than its minimum."""
+    window_s: Seconds = 600
+    """Waits are counted over this time."""
+    trend_s: Seconds = 300
+    """The pressure is compared with the one so long ago."""
+    trend_step: Factor = 0.25
+    """A smaller change of the pressure is none."""
+    understaffed_after_s: Seconds = 30
+    """Too few drivers for so long: operations are told."""
+    staffed_after_s: Seconds = 60
+    """Enough drivers for so long: operations are told that it is over."""
+    request_every_s: Seconds = 600
+    """Drivers are asked to come to a zone at most once in this time."""
+    request_radius_m: Metres = 10_000
+    """Who is farther from the zone's middle is not asked to come."""
+    request_most: Count = 200
+    """So many drivers are asked to come at most, the nearest first."""
+    preferences_max: Count = 50
+    """Zones of which a driver may say something."""
+
+
 class PayPolicy(_Part, frozen=True):
     base_minor: Minor = 250
     per_km_minor: Minor = 60
     per_minute_minor: Minor = 12
+
+
+class PresencePolicy(_Part, frozen=True):
+    """Which pings are believed."""
+
+    oldest_s: Seconds = 600
+    """A ping that tells of a moment longer ago than this is refused."""
+    clock_ahead_s: Seconds = 60
+    """A ping from further in the future than this is refused: clocks of phones differ, but not by more."""
+    accuracy_max_m: Metres = 1_000
+    """A ping less exact than this is refused."""
+    jump_slack_m: Metres = 500
+    """So far a driver may seem to move in no time: the noise of positioning."""
+    bicycle_max_kmh: TopSpeed = 60
+    scooter_max_kmh: TopSpeed = 100
+    motorbike_max_kmh: TopSpeed = 180
+    car_max_kmh: TopSpeed = 180
+    van_max_kmh: TopSpeed = 160
+    """Beyond this since the last good ping, a ping is not believed until a second one near it confirms it."""
+
+
+class WakeUpPolicy(_Part, frozen=True):
+    """How a driver who becomes free wakes searches that wait near by."""
+
+    per_driver: Count = 3
+    """Deliveries woken by one driver in `wake_gap_s`, at most."""
+    wake_gap_s: Seconds = 1
+    """A delivery is woken at most once in this time."""
 
 
 class Policy(_Part, frozen=True):
@@ -149,10 +203,23 @@ class Policy(_Part, frozen=True):
     reassignment: ReassignmentPolicy = ReassignmentPolicy()
     escalation: EscalationPolicy = EscalationPolicy()
     availability: AvailabilityPolicy = AvailabilityPolicy()
+    presence: PresencePolicy = PresencePolicy()
+    wake_up: WakeUpPolicy = WakeUpPolicy()
     travel: TravelPolicy = TravelPolicy()
     ranking: RankingPolicy = RankingPolicy()
     driver_score: DriverScorePolicy = DriverScorePolicy()
     pay: PayPolicy = PayPolicy()
+    zones: ZonePolicy = ZonePolicy()
+    by_zone: Overrides = {}  # noqa: RUF012 - msgspec gives each its own
+    """What is otherwise in some zones; which chapters may be: dispatch/core/policy_document.py."""
+
+    def for_zone(self, zone: str) -> "Policy":
+        """The policy as it holds for deliveries of a zone: the same one when the zone has nothing of its own."""
+        changes = self.by_zone.get(zone)
+        if not changes:
+            return self
+        parts = {name: _merged(getattr(self, name), fields) for name, fields in changes.items()}
+        return msgspec.structs.replace(self, by_zone={}, **parts)
 
 
 class Flag(_Part, frozen=True):
@@ -177,6 +244,7 @@ class Flags(_Part, frozen=True):
     availability_states: Flag = Flag()
     reassignment: Flag = Flag()
     escalation: Flag = Flag()
+    zone_balancing: Flag = Flag()
     acceptance_ranking: Flag = Flag(enabled=False)
 
 
@@ -190,7 +258,7 @@ _MINUTES = (
     "explore_within_min",
 )
 """Durations that do not end in `_s`. Minutes per hour stay: both live faster."""
-_MACHINES = ("reserve_timeout_s",)
+_MACHINES = ("reserve_timeout_s", "clock_ahead_s", "wake_gap_s")
 
 
 def scaled(policy: Policy, speed: float) -> Policy:
@@ -207,8 +275,25 @@ def _scaled(part: _S, speed: float) -> _S:
         value = getattr(part, name)
         if isinstance(value, msgspec.Struct):
             changes[name] = _scaled(value, speed)
-        elif (name.endswith("_s") and name not in _MACHINES) or name in _MINUTES:
-            changes[name] = value / speed
-        elif name.endswith("_kmh"):
-            changes[name] = value * speed
+        elif name == "by_zone":
+            changes[name] = {
+                zone: {chapter: _scaled_fields(fields, speed) for chapter, fields in chapters.items()}
+                for zone, chapters in value.items()
+            }
+        else:
+            changes |= _scaled_fields({name: value}, speed)
     return msgspec.structs.replace(part, **changes)
+
+
+def _scaled_fields(fields: dict[str, Any], speed: float) -> dict[str, Any]:
+    changed = dict(fields)
+    for name, value in fields.items():
+        if (name.endswith("_s") and name not in _MACHINES) or name in _MINUTES:
+            changed[name] = value / speed
+        elif name.endswith("_kmh"):
+            changed[name] = value * speed
+    return changed
+
+
+def _merged(part: _S, fields: dict[str, Any]) -> _S:
+    return msgspec.convert({**msgspec.to_builtins(part), **fields}, type(part))
