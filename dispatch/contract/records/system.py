@@ -63,6 +63,13 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The zone whose overrides of the policy applied; empty: none did."""
 
 
+class DriverHeartbeat(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A sign of life of a driver that tells no place."""
+
+    driver_id: str
+    at_ms: int
+
+
 class DriverLocation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A driver's ping."""
 
@@ -279,4 +286,4 @@ class ZonesPublished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     note: str = ''
 
 
-System = Contact | DeadLetter | Decision | DriverLocation | DriverScored | FeatureFlagToggled | FlagPublished | IncentivePublished | ModelPublished | Notice | PolicyPublished | Reply | ZoneDriversRequested | ZoneHealth | ZonePrice | ZonePublished | ZonesPublished
+System = Contact | DeadLetter | Decision | DriverHeartbeat | DriverLocation | DriverScored | FeatureFlagToggled | FlagPublished | IncentivePublished | ModelPublished | Notice | PolicyPublished | Reply | ZoneDriversRequested | ZoneHealth | ZonePrice | ZonePublished | ZonesPublished
