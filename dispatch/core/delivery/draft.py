@@ -10,7 +10,7 @@ from dispatch.contract.records.shared import AssignHow, Candidate, DenyReason, U
 from dispatch.core.delivery.evolve import evolve
 from dispatch.core.delivery.states import Delivery, Held, Listed, Offered, Reserving, Searching
 from dispatch.core.facts import Facts, SearchResult
-from dispatch.core.ranking import rank
+from dispatch.core.ranking import rank, variant
 from dispatch.core.terms import offer_terms, unassigned_reason
 
 
@@ -47,7 +47,10 @@ class Draft:
         if facts.search is None:
             self.nobody("unknown")
             return
-        ranked = rank(facts.search, facts.policy, frozenset(state.former), facts.now_ms)
+        zone = state.order.zone if state.order else "none"
+        acceptance = facts.flags.acceptance_ranking.covers(state.id, zone)
+        switched = variant(state.id, facts.policy.ranking, acceptance=acceptance)
+        ranked = rank(facts.search, facts.policy, frozenset(state.former), facts.now_ms, switched)
         self._found(facts.search, ranked)
         if self.state.shortlist:
             self.ask(self.state.shortlist[0], rank=0)
@@ -157,6 +160,7 @@ class Draft:
             nearest_m=found.nearest_m,
             policy_version=self.facts.policy.version,
             zone=state.order.zone if state.order else "none",
+            model_version=found.model_version,
         )
 
 
