@@ -210,7 +210,7 @@ class Policy(_Part, frozen=True):
     driver_score: DriverScorePolicy = DriverScorePolicy()
     pay: PayPolicy = PayPolicy()
     zones: ZonePolicy = ZonePolicy()
-    by_zone: Overrides = {}  # noqa: RUF012 - msgspec gives each its own
+    by_zone: Overrides = {}
     """What is otherwise in some zones; which chapters may be: dispatch/core/policy_document.py."""
 
     def for_zone(self, zone: str) -> "Policy":
