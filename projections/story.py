@@ -1,6 +1,6 @@
 """A delivery's events told in words: what happened, who did it, who was considered and why the first was first."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -8,8 +8,20 @@ import msgspec
 from dispatch.contract.records import delivery_events as events
 from dispatch.contract.records.delivery_events import DeliveryEvent
 from dispatch.contract.records.shared import Candidate, OfferTerms
+from dispatch.contract.score import parts_of, why_before
 
 _AVAILABILITY_WORDS = {"ON_BREAK": "on a break", "SHIFT_ENDED": "off shift", "OFFLINE": "offline", "PAUSED": "paused"}
+
+_PART_WORDS: dict[str, Callable[[Candidate], str]] = {
+    "rating_min": lambda _seen: "rating",
+    "driver_score_min": lambda seen: f"driver score {100 * (seen.driver_score or 0):.0f}",
+    "fairness_min": lambda _seen: "fairness",
+    "load_min": lambda _seen: "load",
+    "zone_min": lambda _seen: "prefers the zone",
+    "acceptance_min": lambda seen: f"accepts with {100 * (seen.acceptance or 0):.0f}%",
+    "exploration_min": lambda _seen: "exploration",
+}
+"""How each part of a score is told, beside the way to the store."""
 
 _HOW = {
     "accepted": "who accepted",
@@ -110,19 +122,21 @@ _STEPS: dict[type[DeliveryEvent], str] = {
 
 def _search(event: events.DriverCandidatesFound) -> list[str]:
     answered = f"{event.source} answered" + ("" if event.redis_ok else ", the geo index did not")
+    model = f", acceptance model {event.model_version}" if event.model_version else ""
     head = (
         f"Search {event.search_no} within {event.radius_m / 1000:g} km: {event.free_in_radius} free, "
-        f"{event.busy_in_radius} busy ({answered}, policy {event.policy_version})"
+        f"{event.busy_in_radius} busy ({answered}, policy {event.policy_version}{model})"
     )
     rows = [f"  {place}. {_candidate(candidate)}" for place, candidate in enumerate(event.candidates, 1)]
     return [head, *rows, *_why_first(event.candidates)]
 
 
 def _candidate(seen: Candidate) -> str:
-    parts = [f"{_minutes(seen.travel_min)} min to the store"]
-    for name, minutes in (("rating", seen.rating_min), ("fairness", seen.fairness_min), ("load", seen.load_min)):
-        if minutes:
-            parts.append(f"{name} {_minutes(minutes, '+')}")
+    source = f" by {seen.travel_source}" if seen.travel_source else ""
+    parts = [f"{_minutes(seen.travel_min)} min to the store{source}"]
+    for name, minutes in parts_of(seen).items():
+        if minutes and name != "travel_min":
+            parts.append(f"{_PART_WORDS[name](seen)} {_minutes(minutes, '+')}")
     out = f"; not asked: {seen.excluded.replace('_', ' ')}" if seen.excluded else ""
     state = _AVAILABILITY_WORDS.get(seen.availability, f"holds {seen.orders} of {seen.capacity}")
     return (
@@ -137,18 +151,14 @@ def _why_first(candidates: Sequence[Candidate]) -> list[str]:
     if len(fit) < 2:
         return ["  the only one who could be asked"] if fit else []
     first, second = fit[0], fit[1]
-    differences = {
-        "the shorter way to the store": second.travel_min - first.travel_min,
-        "the better rating": second.rating_min - first.rating_min,
-        "the longer wait since the last assignment": second.fairness_min - first.fairness_min,
-        "the lighter load": second.load_min - first.load_min,
-    }
-    reason, most = max(differences.items(), key=lambda item: item[1])
+    why = why_before(first, second)
     lead = second.score - first.score
-    if most <= 0 or lead <= 0:
+    if not why or lead <= 0:
         return [f"  {first.driver_id} and {second.driver_id} score the same; the name decides"]
-    told = f"by {_minutes(lead)} min, most of it {reason} ({_minutes(most, '+')})"
-    return [f"  {first.driver_id} before {second.driver_id} {told}"]
+    told = f"by {_minutes(lead)} min, most of it {why[0].words} ({_minutes(why[0].minutes, '+')})"
+    others = [f"{one.part.replace('_', ' ')} {_minutes(one.minutes, '+')}" for one in why[1:]]
+    also = f"; also {', '.join(others)}" if others else ""
+    return [f"  {first.driver_id} before {second.driver_id} {told}{also}"]
 
 
 def _minutes(value: float, sign: str = "") -> str:
