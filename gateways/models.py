@@ -61,6 +61,7 @@ class Customer(Body):
 
     name: Short = ""
     phone: Short = ""
+    language: Annotated[str, Field(pattern=r"^([a-z]{2})?$", description="ISO 639-1, of notices to them.")] = ""
 
 
 class Requirements(Body):
@@ -106,6 +107,7 @@ class OrderBody(Body):
             "placed_at_ms": round(placed),
             "customer_name": self.customer.name,
             "customer_phone": self.customer.phone,
+            "customer_language": self.customer.language,
             "dropoff_address": self.dropoff.address,
             "dropoff_note": self.dropoff.note,
             **self.requirements.model_dump(),

@@ -25,6 +25,7 @@ def split(inbound: InboundOrderPlaced | InboundOrderReady) -> tuple[str, Order, 
         lat=inbound.dropoff_lat,
         lng=inbound.dropoff_lng,
         note=inbound.dropoff_note,
+        language=inbound.customer_language,
     )
     order = Order(
         seller_id=inbound.seller_id,
@@ -54,4 +55,5 @@ def _digest(contact: Contact) -> str:
     """Tells another contact apart without holding it; the delivery's id is the salt."""
     parts = (contact.subject_id, contact.name, contact.phone, contact.address, f"{contact.lat:.6f}",
              f"{contact.lng:.6f}", contact.note)  # fmt: skip
+    parts += (contact.language,) if contact.language else ()  # the digests made before languages were known hold
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()

@@ -13,8 +13,13 @@ Factor = Annotated[float, msgspec.Meta(ge=0, le=100)]
 Speed = Annotated[float, msgspec.Meta(gt=0, le=100_000)]
 TopSpeed = Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
 Percent = Annotated[int, msgspec.Meta(ge=0, le=100)]
+Currency = Annotated[str, msgspec.Meta(pattern="^([A-Z]{3})?$")]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0, le=10_000)]
+HourFactors = Annotated[tuple[Annotated[float, msgspec.Meta(gt=0, le=10)], ...], msgspec.Meta(min_length=24, max_length=24)]
+UtcOffset = Annotated[int, msgspec.Meta(ge=-12, le=14)]
+Hour = Annotated[int, msgspec.Meta(ge=0, le=23)]
+TimeZone = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z]+(?:[/_+-][A-Za-z0-9]+)*$", max_length=64)]
 OnExpiry = Literal["auto_assign", "next_driver", "auto_assign_after_n"]
 Overrides = dict[str, dict[str, dict[str, Any]]]
 """Zone -> chapter -> field -> the value that holds there instead."""
@@ -90,6 +95,31 @@ class TravelPolicy(_Part, frozen=True):
     van_kmh: Speed = 21
     handling_s: Seconds = 120
     """From hand-over at the store to leaving it, and at the customer's door."""
+    hour_factors: HourFactors = (1.0,) * 24
+    """The pace at each hour of the day, local time, as a factor: 0.8 is slower by a fifth."""
+    utc_offset_h: UtcOffset = 0
+    """Local time less UTC, for the hour of the day."""
+
+
+class EtaPolicy(_Part, frozen=True):
+    """How arrivals are foretold, and when a change of mind is told."""
+
+    tell_after_s: Seconds = 60
+    """An arrival that moved by more than this since it was told last becomes an event."""
+    reckon_every_s: Seconds = 10
+    """A delivery under way is reckoned anew at most so often because its driver moved."""
+    good_s: Seconds = 300
+    """The confidence is the chance to arrive within so much of the middle of the band; the report counts by it too."""
+    smallest_leg_s: Seconds = 60
+    """Added to both sides of actual over reckoned, so that the ratio of a leg of a few seconds says something."""
+    waited_s: Seconds = 240
+    """A driver who stands longer at the store before the pickup waits for the preparation."""
+    strength: Positive = 20
+    """Finished deliveries that a zone, an hour or a store needs to weigh as much as what it is part of."""
+    memory: Positive = 2_000
+    """So many finished deliveries are remembered of each; then the older half weighs half."""
+    spread: Share = 0.25
+    """Standard deviation of the logarithm of actual over reckoned, believed before anything was seen."""
 
 
 class RankingPolicy(_Part, frozen=True):
@@ -160,9 +190,59 @@ class ZonePolicy(_Part, frozen=True):
 
 
 class PayPolicy(_Part, frozen=True):
+    """What drivers earn. Shares are of the earning without the incentive, which is for completing a delivery."""
+
+    currency: Currency = ""
+    """Of the amounts here; empty: that of whatever order they are applied to."""
     base_minor: Minor = 250
     per_km_minor: Minor = 60
     per_minute_minor: Minor = 12
+    on_the_way_percent: Percent = 25
+    """Paid when a delivery is cancelled or taken away by an admin before its driver is at the store."""
+    at_store_percent: Percent = 50
+    """The same once the driver is at the store, and when it fails there."""
+    returned_percent: Percent = 100
+    """Paid for goods brought back to the store."""
+    failed_with_goods_percent: Percent = 50
+    """Paid when goods on their way back are given up."""
+
+
+class PricingPolicy(_Part, frozen=True):
+    """The dynamic price (flag `dynamic_pricing`) and quotes."""
+
+    currency: Currency = ""
+    free_pressure: Factor = 1.0
+    """Open searches a driver who is available, up to which the multiplier is 1.0."""
+    percent_per_pressure: Count = 25
+    """Added for each whole unit of pressure above."""
+    step_percent: Annotated[int, msgspec.Meta(ge=1, le=100)] = 5
+    max_percent: Annotated[int, msgspec.Meta(ge=100, le=200)] = 200
+    smoothing_s: Seconds = 120
+    """Time constant: so long after a change of pressure about 63% of it is in the price."""
+    repeat_s: Seconds = 30
+    """A price that stays is published again after so long, which tells that it is alive."""
+    stale_s: Seconds = 300
+    """A price of which nothing was heard for so long is not believed: the multiplier is 1.0."""
+    quote_hold_s: Seconds = 300
+    fee_base_minor: Minor = 199
+    fee_per_km_minor: Minor = 40
+    """Along the straight line from store to door, as for the earning."""
+
+
+class CostPolicy(_Part, frozen=True):
+    """What a delivery costs besides its driver, and what it brings. Thousandths are of a minor unit."""
+
+    currency: Currency = ""
+    routing_call_thousandths: Minor = 50
+    message_thousandths: Minor = 700
+    event_thousandths: Minor = 2
+    """Storage, for each event of the delivery."""
+    platform_minor: Minor = 35
+    """A dispatched delivery's share of what the platform costs."""
+    commission_percent: Percent = 20
+    """Of the order value, when it is delivered."""
+    fee_kept_percent: Percent = 0
+    """Of the delivery fee, when a delivery that had a driver is not completed."""
 
 
 class PresencePolicy(_Part, frozen=True):
@@ -193,6 +273,35 @@ class WakeUpPolicy(_Part, frozen=True):
     """A delivery is woken at most once in this time."""
 
 
+class NoticePolicy(_Part, frozen=True):
+    """When people are told, and how often. From and to the same hour: never quiet."""
+
+    time_zone: TimeZone = "UTC"
+    """Of the quiet hours and of the times in the texts."""
+    customer_quiet_from_h: Hour = 22
+    customer_quiet_to_h: Hour = 7
+    driver_quiet_from_h: Hour = 22
+    driver_quiet_to_h: Hour = 7
+    operations_quiet_from_h: Hour = 0
+    operations_quiet_to_h: Hour = 0
+    repeat_after_s: Seconds = 600
+    """The same news of the same thing within this time is not told again."""
+    counted_s: Seconds = 3_600
+    """Notices to one recipient are counted over this time."""
+    customer_most: Count = 8
+    driver_most: Count = 20
+    operations_most: Count = 120
+    """Beyond so many only what is urgent is told."""
+    delayed_after_s: Seconds = 300
+    """So much later than last told: the customer hears of it."""
+    send_attempts: Annotated[int, msgspec.Meta(ge=1, le=100)] = 8
+    """After so many failures a notice is dead: kept, with the cause."""
+    send_retry_first_s: Seconds = 2
+    send_retry_max_s: Seconds = 300
+    send_claim_s: Seconds = 30
+    """A sending not reported on for so long is taken to be interrupted; longer than any sending takes."""
+
+
 class Policy(_Part, frozen=True):
     """The whole document. The defaults are the domain's."""
 
@@ -206,10 +315,14 @@ class Policy(_Part, frozen=True):
     presence: PresencePolicy = PresencePolicy()
     wake_up: WakeUpPolicy = WakeUpPolicy()
     travel: TravelPolicy = TravelPolicy()
+    eta: EtaPolicy = EtaPolicy()
     ranking: RankingPolicy = RankingPolicy()
     driver_score: DriverScorePolicy = DriverScorePolicy()
     pay: PayPolicy = PayPolicy()
+    pricing: PricingPolicy = PricingPolicy()
+    cost: CostPolicy = CostPolicy()
     zones: ZonePolicy = ZonePolicy()
+    notices: NoticePolicy = NoticePolicy()
     by_zone: Overrides = {}
     """What is otherwise in some zones; which chapters may be: dispatch/core/policy_document.py."""
 
@@ -244,6 +357,8 @@ class Flags(_Part, frozen=True):
     availability_states: Flag = Flag()
     reassignment: Flag = Flag()
     escalation: Flag = Flag()
+    eta_tracking: Flag = Flag()
+    dynamic_pricing: Flag = Flag()
     zone_balancing: Flag = Flag()
     acceptance_ranking: Flag = Flag(enabled=False)
 
@@ -258,7 +373,16 @@ _MINUTES = (
     "explore_within_min",
 )
 """Durations that do not end in `_s`. Minutes per hour stay: both live faster."""
-_MACHINES = ("reserve_timeout_s", "clock_ahead_s", "wake_gap_s")
+_MACHINES = (
+    "reserve_timeout_s",
+    "repeat_s",
+    "stale_s",
+    "clock_ahead_s",
+    "wake_gap_s",
+    "send_retry_first_s",
+    "send_retry_max_s",
+    "send_claim_s",
+)
 
 
 def scaled(policy: Policy, speed: float) -> Policy:

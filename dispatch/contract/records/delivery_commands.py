@@ -4,7 +4,7 @@
 import msgspec
 
 
-from dispatch.contract.records.shared import ActorType, DeliveryTimer, DenyReason, LossReason, Order, ReassignReason, RejectReason, Step
+from dispatch.contract.records.shared import ActorType, DeliveryTimer, DenyReason, Eta, LossReason, Order, ReassignReason, RejectReason, Step
 
 
 class AcceptOffer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -341,4 +341,24 @@ class SearchAgain(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     driver_id: str = ''
 
 
-DeliveryCommand = AcceptOffer | AssignDriver | CancelDelivery | ChangePrepTime | DeliveryTimerDue | DriverBack | DriverUnavailable | EscalateDelivery | FailDelivery | GiveUpDelivery | MarkReady | PlaceOrder | ReassignDelivery | RejectOffer | ReportProgress | ReservationDenied | ReservationGranted | ReturnDelivery | SearchAgain
+class UpdateEta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The arrivals were reckoned anew; what moved enough becomes an event."""
+
+    command_id: str
+    """The command's identity: a repeat has the same."""
+    delivery_id: str
+    at_ms: int
+    """The issuer's clock, UTC milliseconds. Decisions use the record's timestamp."""
+    actor_type: ActorType
+    actor_id: str
+    correlation_id: str
+    reply_to: int = -1
+    """Slot (partition of replies) of the gateway that waits; -1: nobody waits."""
+    offer_id: str
+    driver_id: str
+    eta: Eta
+    why: str
+    """driver_moved, status_changed or prep_time_changed."""
+
+
+DeliveryCommand = AcceptOffer | AssignDriver | CancelDelivery | ChangePrepTime | DeliveryTimerDue | DriverBack | DriverUnavailable | EscalateDelivery | FailDelivery | GiveUpDelivery | MarkReady | PlaceOrder | ReassignDelivery | RejectOffer | ReportProgress | ReservationDenied | ReservationGranted | ReturnDelivery | SearchAgain | UpdateEta

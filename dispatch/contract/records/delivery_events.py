@@ -4,7 +4,7 @@
 import msgspec
 
 
-from dispatch.contract.records.shared import ActorType, AssignHow, Candidate, CandidateSource, DenyReason, Economics, LossReason, OfferTerms, Order, PricedBy, QuoteOutcome, ReassignReason, RejectReason, SettledAs, UnassignedReason, WithdrawReason
+from dispatch.contract.records.shared import ActorType, AssignHow, Candidate, CandidateSource, DenyReason, Economics, Eta, EtaShape, LossReason, OfferTerms, Order, PricedBy, QuoteOutcome, ReassignReason, RejectReason, Route, SettledAs, UnassignedReason, WithdrawReason
 
 
 class ArrivedAtDropoff(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -103,6 +103,8 @@ class AssignmentStarted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     zone_version: int = 0
     zone_balancing: bool = False
     """Whether zones shape this delivery's searches."""
+    eta_tracking: bool = False
+    """Whether ETAs have bands and are reckoned anew under way."""
 
 
 class DeliveryCancelled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -373,6 +375,10 @@ class DriverCandidatesFound(msgspec.Struct, frozen=True, kw_only=True, gc=False)
     """As known then; -1: not known."""
     zone_min_drivers: int = 0
     """Fewer online than this widen the search."""
+    route: Route | None = None
+    """null: no routing engine gave it."""
+    eta: EtaShape | None = None
+    """null: ETAs are not tracked."""
 
 
 class DriverLost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -460,6 +466,28 @@ class DriverRejected(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     response_ms: int
     reason: RejectReason
     note: str = ''
+
+
+class EtaChanged(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An arrival is expected at another time than was told last."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    offer_id: str
+    driver_id: str
+    eta: Eta
+    why: str
+    """driver_moved, status_changed or prep_time_changed."""
 
 
 class ManualReviewEnded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -686,7 +714,7 @@ class UnassignedEscalated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     by_admin: bool = False
 
 
-DeliveryEvent = ArrivedAtDropoff | ArrivedAtPickup | AssignmentReassigned | AssignmentStarted | DeliveryCancelled | DeliveryCompleted | DeliveryCreated | DeliveryEconomicsEstimated | DeliveryEconomicsSettled | DeliveryFailed | DeliveryReturned | DeliveryStarted | DriverAccepted | DriverAssigned | DriverCandidatesFound | DriverLost | DriverOfferSent | DriverRecovered | DriverRejected | ManualReviewEnded | ManualReviewRequired | NoDriverFound | OfferExpired | OfferWithdrawn | PickupCompleted | PickupStarted | PrepTimeChanged | ReservationFailed | ReservationRequested | UnassignedEscalated
+DeliveryEvent = ArrivedAtDropoff | ArrivedAtPickup | AssignmentReassigned | AssignmentStarted | DeliveryCancelled | DeliveryCompleted | DeliveryCreated | DeliveryEconomicsEstimated | DeliveryEconomicsSettled | DeliveryFailed | DeliveryReturned | DeliveryStarted | DriverAccepted | DriverAssigned | DriverCandidatesFound | DriverLost | DriverOfferSent | DriverRecovered | DriverRejected | EtaChanged | ManualReviewEnded | ManualReviewRequired | NoDriverFound | OfferExpired | OfferWithdrawn | PickupCompleted | PickupStarted | PrepTimeChanged | ReservationFailed | ReservationRequested | UnassignedEscalated
 
 
 AUDIT_WORDS: dict[type[DeliveryEvent], str] = {
@@ -709,6 +737,7 @@ AUDIT_WORDS: dict[type[DeliveryEvent], str] = {
     DriverOfferSent: "driver_offer_sent",
     DriverRecovered: "driver_recovered",
     DriverRejected: "driver_rejected",
+    EtaChanged: "eta_changed",
     ManualReviewEnded: "manual_review_ended",
     ManualReviewRequired: "manual_review_required",
     NoDriverFound: "no_driver_found",

@@ -46,6 +46,8 @@ class InboundOrderPlaced(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     dropoff_note: str = ''
     quote_id: str = ''
     """Of a quote given before: the order keeps its multiplier."""
+    customer_language: str = ''
+    """ISO 639-1; empty: not known."""
 
 
 class InboundOrderReady(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -77,6 +79,8 @@ class InboundOrderReady(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     dropoff_note: str = ''
     quote_id: str = ''
     """Of a quote given before: the order keeps its multiplier."""
+    customer_language: str = ''
+    """ISO 639-1; empty: not known."""
 
 
 class InboundPrepTimeChanged(msgspec.Struct, frozen=True, kw_only=True, gc=False):

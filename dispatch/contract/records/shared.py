@@ -63,6 +63,34 @@ Step = Literal["UNKNOWN", "enroute_to_pickup", "arrived_at_pickup", "picked_up",
 DenyReason = Literal["UNKNOWN", "not_available", "at_capacity", "unknown_driver", "already_held", "no_answer", "abandoned"]
 
 
+class EtaBand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """When something is expected: eight of ten times between p10 and p90."""
+
+    p10_ms: int
+    p50_ms: int
+    p90_ms: int
+    confidence: int
+    """Chance in percent that it comes within the policy's good_s of the middle."""
+
+
+class Eta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Both arrivals as expected, what they were reckoned from, and what plain distance and pace would have said."""
+
+    pickup: EtaBand | None = None
+    """null: it has been picked up."""
+    delivery: EtaBand
+    base_pickup_ms: int = 0
+    """Travel, as the source gave it, and preparation, as the store's history has it; the band is learned round it."""
+    base_delivery_ms: int = 0
+    plain_pickup_ms: int = 0
+    """By distance, pace and the store's own estimate alone."""
+    plain_delivery_ms: int = 0
+    source: str = 'formula'
+    """What gave the travel time: osrm, osrm_cache or formula."""
+    model_version: int = 0
+    """0: nothing was learned yet."""
+
+
 PricedBy = Literal["UNKNOWN", "off", "zone", "quote"]
 
 
@@ -124,6 +152,8 @@ class OfferTerms(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """100 is 1.0."""
     incentive_refused: str = ''
     """Why an incentive of the zone does not apply; empty: it does, or there is none."""
+    eta: Eta | None = None
+    """Both arrivals with their bands; null: reckoned plainly."""
 
 
 Availability = Literal["UNKNOWN", "AVAILABLE", "BUSY", "ON_BREAK", "SHIFT_ENDED", "OFFLINE", "PAUSED"]
@@ -178,6 +208,28 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Chance that the driver accepts, by the model; null: no model was asked."""
     waited_s: int | None = None
     """Since the last assignment; null: none known."""
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The way from the store to the customer."""
+
+    distance_m: int
+    """On the road."""
+    travel_s: int
+    """A car's."""
+    source: str
+
+
+class EtaShape(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What was learned of this zone, hour and store: actual over reckoned time, at the levels 5, 10, 25, 50, 75, 90 and 95 percent."""
+
+    pickup: tuple[float, ...]
+    delivery: tuple[float, ...]
+    prep: float
+    """The store's actual preparation over its estimate, the middle of it."""
+    observations: int = 0
+    """Finished deliveries that the most particular of the cells asked has seen."""
+    model_version: int = 0
 
 
 UnassignedReason = Literal["UNKNOWN", "no_available_drivers", "all_drivers_busy", "distance_exceeded", "redis_timeout", "unknown"]

@@ -17,6 +17,8 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     lat: float | None = None
     lng: float | None = None
     note: str = ''
+    language: str = ''
+    """Of notices to them, as an ISO 639-1 code; empty: not known."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
