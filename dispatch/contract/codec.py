@@ -121,6 +121,15 @@ def decode(data: bytes | None) -> Record:
         raise Undecodable(f"not a {name}: {error}", str(error).rpartition("`$.")[2].rstrip("`")) from error
 
 
+def subject_in(data: bytes | None) -> str:
+    """The subject that these bytes name, without reading them; empty: none that is known."""
+    if data is None or len(data) < _HEADER.size or data[0] != 0:
+        return ""
+    number = _HEADER.unpack_from(data)[1]
+    rows = registry.registered()
+    return rows[number - 1].subject if 1 <= number <= len(rows) else ""
+
+
 def decode_checked(data: bytes | None) -> Record:
     """The record in these bytes, types and limits checked: for what comes from outside. Raises ContractError."""
     record = decode(data)

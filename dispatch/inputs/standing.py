@@ -1,0 +1,149 @@
+"""What a search should know of drivers beyond the index: their scores, and the chance that each accepts.
+
+Followed from the compacted topics `driver.scores` and `models`. It is added to the answer of a search before anything
+is decided on it, so that the decision's record holds it. A record that cannot be read, or a model of another release,
+changes nothing; what was known stays.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+import structlog
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from msgspec.structs import replace
+
+from dispatch.contract import codec, topics
+from dispatch.contract.errors import ContractError
+from dispatch.contract.records.system import DriverScored, ModelPublished
+from dispatch.core.acceptance import MODEL_NAME, AcceptanceModel, chance, row_of
+from dispatch.core.facts import FoundDriver, SearchNeed, SearchResult
+from dispatch.core.policy import Policy
+from dispatch.core.ranking import travel_seconds
+from dispatch.inputs.rules import Rules
+
+Search = Callable[[Sequence[SearchNeed]], Sequence[SearchResult]]
+logger = structlog.get_logger("dispatch.inputs.standing")
+
+
+class Standing:
+    """What is known now. Read by deciders, changed by `apply` from one thread."""
+
+    def __init__(self) -> None:
+        self.scores: dict[str, DriverScored] = {}
+        self.model: AcceptanceModel | None = None
+
+    def apply(self, key: bytes | None, value: bytes | None) -> None:
+        """Takes one record of either topic. Raises ContractError or msgspec.ValidationError and changes nothing."""
+        name = (key or b"").decode(errors="replace")
+        if value is None:
+            self.scores.pop(name, None)
+            if name == MODEL_NAME:
+                self.model = None
+            return
+        match codec.decode_checked(value):
+            case DriverScored() as scored:
+                self.scores[scored.driver_id] = scored
+            case ModelPublished(model=kind) as published if kind == MODEL_NAME:
+                self.model = model_in(published)
+            case ModelPublished():
+                return
+            case other:
+                raise ContractError(f"a {type(other).__name__} is neither a driver's score nor a model")
+
+    def added(self, result: SearchResult, policy: Policy, now_ms: int, *, acceptance: bool) -> SearchResult:
+        """The answer with what is known of each driver; `acceptance`: the model is asked, too."""
+        model = self.model if acceptance else None
+        if not result.drivers or (model is None and not self.scores):
+            return result
+        drivers = tuple(self._known(found, model, policy, now_ms) for found in result.drivers)
+        return replace(result, drivers=drivers, model_version=model.version if model else 0)
+
+    def _known(self, found: FoundDriver, model: AcceptanceModel | None, policy: Policy, now_ms: int) -> FoundDriver:
+        scored = self.scores.get(found.driver_id)
+        if scored is not None:
+            found = replace(
+                found,
+                driver_score=scored.score,
+                driver_score_mean=scored.mean,
+                acceptance_rate=scored.acceptance_rate,
+            )
+        if model is None:
+            return found
+        waited_s = (now_ms - found.last_assigned_ms) / 1000 if found.last_assigned_ms else None
+        row = row_of(found, travel_seconds(found, policy), waited_s)
+        return replace(found, acceptance=chance(model, row))
+
+
+def model_in(published: ModelPublished) -> AcceptanceModel:
+    """The model in a record. Raises msgspec.ValidationError for one that this release does not know."""
+    model = msgspec.json.decode(published.document, type=AcceptanceModel)
+    return replace(model, version=published.version)
+
+
+def with_standing(search: Search, standing: Standing, rules: Rules) -> Search:
+    """The search, its answers with what is known of the drivers. The flag is judged delivery by delivery later."""
+
+    def answered(needs: Sequence[SearchNeed]) -> list[SearchResult]:
+        now_ms, policy = time.time_ns() // 1_000_000, rules.policy
+        acceptance = rules.flags.acceptance_ranking.enabled
+        return [standing.added(result, policy, now_ms, acceptance=acceptance) for result in search(needs)]
+
+    return answered
+
+
+class StandingFollower:
+    """Keeps a Standing true to the topics: read whole by `start`, followed by a thread until `stop`."""
+
+    def __init__(self, brokers: str, namespace: str, standing: Standing) -> None:
+        self._standing = standing
+        self._unread: set[str] = set()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="standing", daemon=True)
+        self._topics = [namespace + topic.name for topic in (topics.MODELS, topics.DRIVER_SCORES)]
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": brokers,
+                "group.id": "standing-is-never-committed",
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "fetch.wait.max.ms": 100,
+                "enable.partition.eof": True,
+            }
+        )
+
+    def start(self) -> Standing:
+        """Reads what is there, then follows. Raises confluent_kafka.KafkaException when Kafka is not reachable."""
+        known = self._consumer.list_topics(timeout=30).topics
+        self._unread = {name for name in self._topics if name in known}
+        self._consumer.assign([TopicPartition(name, 0, 0) for name in sorted(self._unread)])
+        while self._unread:
+            self._take(self._consumer.consume(1_000, 0.2))
+        self._thread.start()
+        return self._standing
+
+    def stop(self) -> None:
+        """Ends the thread and closes the consumer."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._consumer.close()
+
+    def _follow(self) -> None:
+        while not self._stopping.is_set():
+            self._take(self._consumer.consume(1_000, 0.5))
+
+    def _take(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                if error.code() == KafkaError._PARTITION_EOF:
+                    self._unread.discard(message.topic() or "")
+                else:
+                    logger.warning("standing_unreachable", reason=error.str())
+                continue
+            try:
+                self._standing.apply(message.key(), message.value())
+            except (ContractError, msgspec.ValidationError, msgspec.DecodeError) as wrong:
+                logger.error("standing_refused", topic=message.topic(), offset=message.offset(), reason=str(wrong))
