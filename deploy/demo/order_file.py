@@ -19,7 +19,7 @@ REQUIRED = (
     "order_value_minor", "delivery_fee_minor", "currency",
 )  # fmt: skip
 OPTIONAL = (
-    "prep_s", "vehicle", "size", "age_check", "cash", "customer_name", "customer_phone", "dropoff_address",
+    "prep_s", "vehicle", "size", "age_check", "cash", "customer_name", "customer_phone", "customer_language", "dropoff_address",
     "dropoff_note",
 )  # fmt: skip
 _LONGEST_LINE = 65_536

@@ -39,7 +39,7 @@ def _is_delivery(name: str) -> bool:
 CONTACTS = Latest(
     table="contacts",
     key="delivery_id",
-    columns=("name", "phone", "address", "note", "lat", "lng"),
-    types=("text", "text", "text", "text", "float8", "float8"),
+    columns=("name", "phone", "address", "note", "lat", "lng", "language"),
+    types=("text", "text", "text", "text", "float8", "float8", "text"),
     read=read,
 )

@@ -1,0 +1,6 @@
+"""Telling people: notices from the log to customers, drivers, operations and support, each once; support tickets.
+
+Reads the topics `notices` and `delivery.events`, keeps what became of each notice in Postgres (docs/decisions/0005), and
+sends through webhooks and whatever apprise has a URL for. Names and phone numbers are read when a notice is sent, and
+are in no log, table or message of its own. May import contract, core, config, log and inputs.
+"""
