@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from dispatch import __version__, config
+from dispatch import __version__, config, rules_cli
 from dispatch.config import Settings
 
 _ABOUT = "Baton takes an order that is ready at a store and sees it into a customer's hands. First: `baton demo`."
@@ -94,6 +94,18 @@ def _until_signalled(work: Callable[[threading.Event], None]) -> None:
     work(stop)
 
 
+def _rules_reached() -> Settings:
+    from dispatch.contract import topics
+
+    settings = _settings()
+    for topic in (topics.POLICIES, topics.FLAGS, topics.RULES_HISTORY):
+        _require_kafka(settings, topic.name)
+    return settings
+
+
+rules_cli.attach(app, _rules_reached)
+
+
 @app.command()
 def version() -> None:
     """Print the version."""
@@ -164,10 +176,10 @@ def setup(speed: Annotated[float, typer.Option(min=0.1, max=1000, help="Divide e
     """Create topics and tables, and put a policy in force. As often as you like."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    from dispatch.core.policy import Policy, scaled
-    from dispatch.setup import create_topics, publish_policy
+    from dispatch.setup import check_start_values, create_topics, start_rules
     from projections.migrate import up as migrate
 
+    check_start_values()
     settings = _settings()
     _require_kafka(settings)
     created = create_topics(settings)
@@ -175,8 +187,8 @@ def setup(speed: Annotated[float, typer.Option(min=0.1, max=1000, help="Divide e
         migrate(settings.postgres)
     except SQLAlchemyError as error:
         raise Mistake(f"the tables cannot be made in Postgres: {getattr(error, 'orig', None) or error}") from error
-    publish_policy(settings, scaled(Policy(), speed) if speed != 1 else Policy())
-    console.print(f"{created} topics created; tables and policy are in place.")
+    said = start_rules(settings, speed)
+    console.print(f"{created} topics created; tables are in place; {said}.")
 
 
 Port = Annotated[int, typer.Option("--health-port", min=0, max=65535, help="Of /health, /ready, /metrics; 0: any.")]

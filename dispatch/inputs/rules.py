@@ -8,13 +8,14 @@ from collections.abc import Iterable
 
 import msgspec
 import structlog
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from dispatch.contract import codec, topics
 from dispatch.contract.errors import ContractError
 from dispatch.contract.records.system import FlagPublished, PolicyPublished
 from dispatch.core.policy import Flag, Flags, Policy
-from dispatch.log.reading import watermarks
+from dispatch.core.policy_document import parse, whole
+from dispatch.inputs import rule_metrics
 
 POLICY_KEY = b"dispatch"
 logger = structlog.get_logger("dispatch.inputs.rules")
@@ -26,20 +27,38 @@ class Rules:
     def __init__(self, policy: Policy | None = None, flags: Flags | None = None) -> None:
         self.policy = policy or Policy()
         self.flags = flags or Flags()
+        self._by_zone: tuple[Policy, dict[str, Policy]] = (self.policy, {})
+
+    def policy_for(self, zone: str) -> Policy:
+        """The policy as it holds for deliveries of a zone: `policy` itself when the zone has nothing of its own."""
+        policy = self.policy
+        if zone not in policy.by_zone:
+            return policy
+        base, made = self._by_zone
+        if base is not policy:
+            made = {}
+            self._by_zone = (policy, made)
+        if zone not in made:
+            made[zone] = policy.for_zone(zone)
+        return made[zone]
 
     def apply(self, value: bytes | None) -> None:
-        """Takes one record of either topic. Raises ContractError or msgspec.ValidationError and changes nothing."""
+        """Takes one record of either topic. Raises ContractError or msgspec.DecodeError and changes nothing."""
         match codec.decode_checked(value):
             case PolicyPublished(document=document, version=version):
-                policy = msgspec.json.decode(document, type=Policy)
-                self.policy = msgspec.structs.replace(policy, version=version)
-            case FlagPublished(flag=name, enabled=enabled, rollout_percent=percent, zones=zones):
-                if name not in Flags.__struct_fields__:
-                    raise ContractError(f"{name!r} is no flag; known are {', '.join(Flags.__struct_fields__)}", "flag")
-                flag = Flag(enabled=enabled, rollout_percent=min(percent, 100), zones=tuple(zones))
-                self.flags = msgspec.structs.replace(self.flags, **{name: flag})
+                self.policy = msgspec.structs.replace(parse(msgspec.json.decode(document)), version=version)
+            case FlagPublished() as published:
+                self.flags = msgspec.structs.replace(self.flags, **{published.flag: flag_in(published)})
             case other:
                 raise ContractError(f"a {type(other).__name__} is neither a policy nor a flag")
+
+
+def flag_in(published: FlagPublished) -> Flag:
+    """The setting in a record. Raises ContractError for a flag that this release does not know."""
+    if published.flag not in Flags.__struct_fields__:
+        raise ContractError(f"{published.flag!r} is no flag; known are {', '.join(Flags.__struct_fields__)}", "flag")
+    percent = min(published.rollout_percent, 100)
+    return Flag(enabled=published.enabled, rollout_percent=percent, zones=tuple(published.zones))
 
 
 class RulesFollower:
@@ -47,6 +66,7 @@ class RulesFollower:
 
     def __init__(self, brokers: str, namespace: str, rules: Rules) -> None:
         self._rules = rules
+        self._unread: set[str] = set()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="rules", daemon=True)
         self._topics = [namespace + topic.name for topic in (topics.POLICIES, topics.FLAGS)]
@@ -57,16 +77,18 @@ class RulesFollower:
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "fetch.wait.max.ms": 100,
+                "enable.partition.eof": True,
             }
         )
 
     def start(self) -> Rules:
         """Reads what is there, then follows. Raises confluent_kafka.KafkaException when Kafka is not reachable."""
-        partitions = [TopicPartition(name, 0, 0) for name in self._topics]
-        ends = {name: watermarks(self._consumer, TopicPartition(name, 0))[1] for name in self._topics}
-        self._consumer.assign(partitions)
-        while any(position.offset < ends[position.topic] for position in self._positions()):
+        known = self._consumer.list_topics(timeout=30).topics
+        self._unread = {name for name in self._topics if name in known}
+        self._consumer.assign([TopicPartition(name, 0, 0) for name in self._topics])
+        while self._unread:
             self._take(self._consumer.consume(100, 0.2))
+        rule_metrics.show(self._rules.policy, self._rules.flags)
         self._thread.start()
         return self._rules
 
@@ -76,26 +98,31 @@ class RulesFollower:
         self._thread.join()
         self._consumer.close()
 
-    def _positions(self) -> Iterable[TopicPartition]:
-        found: list[TopicPartition] = self._consumer.position([TopicPartition(name, 0) for name in self._topics])
-        return [TopicPartition(place.topic, 0, max(place.offset, 0)) for place in found]
-
     def _follow(self) -> None:
         while not self._stopping.is_set():
             self._take(self._consumer.consume(100, 0.5))
 
     def _take(self, messages: Iterable[Message]) -> None:
         for message in messages:
-            if message.error() is not None:
-                logger.warning("rules_unreachable", error=str(message.error()))
+            error = message.error()
+            if error is not None:
+                if error.code() == KafkaError._PARTITION_EOF:
+                    self._unread.discard(message.topic() or "")
+                else:
+                    logger.warning("rules_unreachable", error=str(error))
                 continue
+            before = self._rules.flags
             try:
                 self._rules.apply(message.value())
-            except (ContractError, msgspec.ValidationError, msgspec.DecodeError) as error:
-                logger.error("rules_refused", topic=message.topic(), offset=message.offset(), reason=str(error))
+            except (ContractError, msgspec.DecodeError) as wrong:
+                logger.error("rules_refused", topic=message.topic(), offset=message.offset(), reason=str(wrong))
+                continue
+            if not self._unread:
+                rule_metrics.changed(before, self._rules.flags)
+                rule_metrics.show(self._rules.policy, self._rules.flags)
 
 
-def policy_record(policy: Policy, *, at_ms: int, actor_id: str) -> PolicyPublished:
-    """The record that puts this policy in force."""
-    document = msgspec.json.encode(policy).decode()
-    return PolicyPublished(version=policy.version, at_ms=at_ms, actor_id=actor_id, document=document)
+def policy_record(policy: Policy, *, at_ms: int, actor_id: str, reason: str = "") -> PolicyPublished:
+    """The record that puts this policy in force: every field written out, so that it says the same for ever."""
+    document = msgspec.json.encode(whole(policy)).decode()
+    return PolicyPublished(version=policy.version, at_ms=at_ms, actor_id=actor_id, document=document, reason=reason)

@@ -40,4 +40,4 @@ def direct(dispatch: Dispatch, workers: Workers) -> None:
     """No offers: whoever is granted is assigned at once."""
     flag = Flag(enabled=False)
     workers.rules.flags = Flags(driver_offers=flag)
-    setup.publish_flag(dispatch.settings, "driver_offers", flag, version=1)
+    setup.publish_flag(dispatch.settings, "driver_offers", flag)
