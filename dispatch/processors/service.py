@@ -14,6 +14,8 @@ from dispatch.contract.records.system import DeadLetter as DeadLetterRecord
 from dispatch.core.facts import SearchNeed, SearchResult
 from dispatch.inputs.candidates import open_index
 from dispatch.inputs.rules import Rules, RulesFollower
+from dispatch.inputs.standing import Standing, StandingFollower, with_standing
+from dispatch.inputs.zones import ZoneBoard, ZoneFollower
 from dispatch.log import logs
 from dispatch.log.application import DeadLetter, Lookup, Message
 from dispatch.log.health import HealthServer
@@ -31,7 +33,9 @@ CRASH_AT = "BATON_CRASH_AT"
 """Fault tests: `step:n` kills the process the nth time the loop comes to that step."""
 
 
-def application(rules: Rules, namespace: str, lookup: Lookup, worker: str = "worker") -> Application:
+def application(
+    rules: Rules, namespace: str, lookup: Lookup, worker: str = "worker", zones: ZoneBoard | None = None
+) -> Application:
     """Everything that a worker decides."""
     router = Router(namespace)
 
@@ -39,7 +43,7 @@ def application(rules: Rules, namespace: str, lookup: Lookup, worker: str = "wor
         return router.message(dead_letter_record(letter, worker))
 
     return Application(
-        aggregates(rules, namespace), (InboundDoor(namespace),), lookup, dead_letter, router.topics_written()
+        aggregates(rules, namespace, zones), (InboundDoor(namespace),), lookup, dead_letter, router.topics_written()
     )
 
 
@@ -77,6 +81,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
     rules = Rules()
     follower = RulesFollower(settings.kafka, settings.namespace, rules)
     follower.start()
+    zones = ZoneFollower(settings.kafka, settings.namespace, ZoneBoard())
+    board = zones.start()
+    known = StandingFollower(settings.kafka, settings.namespace, Standing())
     index = open_index(settings)
 
     def lookup(needs: Sequence[SearchNeed]) -> Sequence[SearchResult]:
@@ -90,7 +97,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
         state_format=settings.state_format,
         journal=Path(settings.home) / "journal" / f"{settings.namespace}worker-{settings.slot}.json",
     )
-    app = application(rules, settings.namespace, lookup, f"worker-{settings.slot}")
+    search = with_standing(lookup, known.start(), rules)
+    app = application(rules, settings.namespace, search, f"worker-{settings.slot}", board)
     worker = Worker(host, app, probe=crash_probe(os.environ.get(CRASH_AT, "")))
     health = HealthServer(settings.health_port, worker.parts)
     logs.get("dispatch.processors").info("started", process=f"worker-{settings.slot}")
@@ -100,6 +108,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
     finally:
         health.stop()
         follower.stop()
+        zones.stop()
+        known.stop()
         index.close()
 
 
