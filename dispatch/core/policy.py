@@ -16,7 +16,8 @@ Percent = Annotated[int, msgspec.Meta(ge=0, le=100)]
 Currency = Annotated[str, msgspec.Meta(pattern="^([A-Z]{3})?$")]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0, le=10_000)]
-HourFactors = Annotated[tuple[Annotated[float, msgspec.Meta(gt=0, le=10)], ...], msgspec.Meta(min_length=24, max_length=24)]
+PaceFactor = Annotated[float, msgspec.Meta(gt=0, le=10)]
+HourFactors = Annotated[tuple[PaceFactor, ...], msgspec.Meta(min_length=24, max_length=24)]
 UtcOffset = Annotated[int, msgspec.Meta(ge=-12, le=14)]
 Hour = Annotated[int, msgspec.Meta(ge=0, le=23)]
 TimeZone = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z]+(?:[/_+-][A-Za-z0-9]+)*$", max_length=64)]
@@ -332,7 +333,7 @@ class Policy(_Part, frozen=True):
         if not changes:
             return self
         parts = {name: _merged(getattr(self, name), fields) for name, fields in changes.items()}
-        return msgspec.structs.replace(self, by_zone={}, **parts)
+        return msgspec.structs.replace(self, by_zone={zone: changes}, **parts)
 
 
 class Flag(_Part, frozen=True):
@@ -374,6 +375,7 @@ _MINUTES = (
 )
 """Durations that do not end in `_s`. Minutes per hour stay: both live faster."""
 _MACHINES = (
+    "oldest_s",
     "reserve_timeout_s",
     "repeat_s",
     "stale_s",

@@ -1,39 +1,51 @@
-"""Keeps the geo index true to the log, and tells the aggregates what only a stream can see.
+"""The streams process: reads driver events, pings and delivery events, and hands them to who folds and judges them.
 
-Driver events are read from the beginning at every start: the index is complete whatever was lost, and a wiped server is
-filled again. Pings and delivery events are read from the present on. Everything sent is idempotent.
+Driver events are read from the beginning at every start, before anything else: the index is complete whatever was lost,
+and a wiped server is filled again. Pings and delivery events are read from a while back, so that what came while nobody
+read is not lost. Everything sent is idempotent. Whatever cannot be handled is set aside and counted; the rest goes on.
 """
 
 import threading
 import time
 from typing import Any
 
+import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka import Message as Consumed
-from prometheus_client import Counter
 
 from dispatch.config import Settings
-from dispatch.contract import codec, identity, topics
+from dispatch.contract import codec, identity, registry, topics
 from dispatch.contract.errors import ContractError
-from dispatch.contract.records import delivery_commands, delivery_events, driver_commands, driver_events
-from dispatch.contract.records.system import DeadLetter, DriverLocation
-from dispatch.core.travel import distance_m
-from dispatch.inputs.candidates.port import IndexedDriver, IndexUnavailable
+from dispatch.contract.records import delivery_commands, delivery_events, driver_events
+from dispatch.contract.records.system import DeadLetter, DriverHeartbeat, DriverLocation
 from dispatch.inputs.candidates.valkey import ValkeyIndex
 from dispatch.inputs.rules import Rules, RulesFollower
 from dispatch.log import logs
 from dispatch.log.health import HealthServer
 from dispatch.log.reading import watermarks
-from dispatch.streams.approach import Approach, moved
+from dispatch.streams.approach import Approaches
+from dispatch.streams.errors import ERRORS
 from dispatch.streams.fleet import Fleet
+from dispatch.streams.index_feed import IndexFeed
+from dispatch.streams.presence import COUNTED, Presence
 from dispatch.streams.waiting import Waiting
+from dispatch.streams.wakeups import WakeUp, WakeUps
 
-PINGS = Counter("baton_pings_total", "Pings of drivers by what became of them.", ["outcome"])
-OLDEST_MS = 600_000
-AHEAD_MS = 60_000
 GATHERED_BYTES, GATHERED_MS = 100_000, 40
 """The broker answers when so much is there, or so long has passed, not for every partition of every transaction."""
-_CHECK_EVERY_S = 1.0
+AWAY_S = 30.0
+"""So long this process may be away, and no ping is lost: what is older is in the driver events."""
+DELIVERIES_BACK_S = 3_600.0
+"""Deliveries that were created longer ago and wait at the start are not woken: they search by their own retries."""
+_AT_ONCE = 2_000
+_UNSENT_S = 10.0
+_PASSED_OVER = (
+    delivery_events.DriverCandidatesFound, delivery_events.DriverOfferSent, delivery_events.DriverAccepted,
+    delivery_events.DriverAssigned, delivery_events.PickupStarted, delivery_events.DeliveryStarted,
+    delivery_events.ArrivedAtDropoff, delivery_events.PrepTimeChanged,
+)  # fmt: skip
+"""Delivery events that nothing here is folded from: not even decoded."""
+_SKIPPED = {row.id for row in registry.registered() if codec.RECORD_TYPES.get(row.subject) in _PASSED_OVER}
 logger = logs.get("dispatch.streams.geo_feed")
 
 
@@ -41,22 +53,20 @@ class GeoFeed:
     """One process. `turn` reads what is there and passes it on."""
 
     def __init__(self, settings: Settings, rules: Rules, index: ValkeyIndex) -> None:
-        self._namespace, self._rules, self._index = settings.namespace, rules, index
-        self._fleet, self._waiting = Fleet(), Waiting()
-        self._approaches: dict[str, dict[str, Approach]] = {}
-        self._told_alive: dict[str, int] = {}
-        self._changed: dict[str, IndexedDriver] = {}
-        self._moved: dict[str, tuple[float, float]] = {}
+        self._namespace, self._rules = settings.namespace, rules
+        self._fleet, waiting = Fleet(), Waiting()
+        self._waiting, self._approaches = waiting, Approaches()
+        self._presence, self._index = Presence(self._fleet), IndexFeed(index, self._fleet)
+        self._wake_ups = WakeUps(waiting, self._fleet.drivers.get)
         self._behind: dict[tuple[str, int], int] = {}
-        self._state = "starting"
-        self._index_state = "starting"
-        self._checked = 0.0
+        self._state, self._joined = "starting", False
         self._producer = Producer(
             {
                 "bootstrap.servers": settings.kafka,
                 "enable.idempotence": True,
                 "linger.ms": 1,
                 "partitioner": "murmur2_random",
+                "on_delivery": self._delivered,
             }
         )
         self._consumer = Consumer(
@@ -74,196 +84,169 @@ class GeoFeed:
 
     def parts(self) -> dict[str, str]:
         """For /ready."""
-        return {"streams": self._state, "index": self._index_state}
+        return {"streams": self._state, "index": self._index.state}
 
     def open(self) -> None:
-        """Assigns every partition. Raises KafkaException when Kafka does not answer."""
-        known = self._consumer.list_topics(timeout=10).topics
+        """Begins with the driver events. Raises KafkaException when Kafka does not answer."""
         places = []
-        for topic, whole in (
-            (topics.DRIVER_EVENTS, True),
-            (topics.DRIVER_LOCATIONS, False),
-            (topics.DELIVERY_EVENTS, False),
-        ):
-            name = self._namespace + topic.name
-            for number in known[name].partitions:
-                place = TopicPartition(name, number)
-                low, high = watermarks(self._consumer, place)
-                place.offset = low if whole else high
-                if whole and high > low:
-                    self._behind[name, number] = high
-                places.append(place)
+        for place, low, high in self._places(topics.DRIVER_EVENTS):
+            place.offset = low
+            if high > low:
+                self._behind[place.topic, place.partition] = high
+            places.append(place)
         self._consumer.assign(places)
-        self._state = "reading driver events" if self._behind else "up"
+        self._state = "reading driver events"
 
     def turn(self) -> None:
-        """One round: read, fold, write the index, send."""
+        """One round: read, fold, write the index, then wake whoever will find the driver there."""
+        if not self._behind and not self._joined:
+            self._join()
         first = self._consumer.poll(0.1)
         if first is not None:
-            for message in (first, *self._consumer.consume(2_000, 0)):
+            for message in (first, *self._consumer.consume(_AT_ONCE, 0)):
                 self._note(message)
         self._producer.poll(0)
         if not self._behind:
-            self._write_index()
+            self._index.write()
+            for wake_up in self._wake_ups.due(_now_ms(), self._rules.policy.wake_up):
+                self._wake(wake_up)
 
     def close(self) -> None:
         """Sends what is queued and closes."""
         self._producer.flush(5)
         self._consumer.close()
 
+    def _join(self) -> None:
+        """With every driver known: pings and delivery events, from a while back. Asked again when Kafka is away."""
+        back_s = self._rules.policy.availability.seen_every_s + AWAY_S
+        try:
+            places = self._from(topics.DRIVER_LOCATIONS, back_s) + self._from(topics.DELIVERY_EVENTS, DELIVERIES_BACK_S)
+            self._consumer.incremental_assign(places)
+        except KafkaException as error:
+            self._failed(error.args[0].str())
+            return
+        self._joined, self._state = True, "up"
+
+    def _places(self, topic: topics.Topic) -> list[tuple[TopicPartition, int, int]]:
+        """Every partition with its first and next offset."""
+        name = self._namespace + topic.name
+        numbers = self._consumer.list_topics(name, timeout=10).topics[name].partitions
+        places = [TopicPartition(name, number) for number in numbers]
+        return [(place, *watermarks(self._consumer, place)) for place in places]
+
+    def _from(self, topic: topics.Topic, back_s: float) -> list[TopicPartition]:
+        ends = {place.partition: high for place, _, high in self._places(topic)}
+        since_ms = _now_ms() - round(back_s * 1000)
+        name = self._namespace + topic.name
+        asked = [TopicPartition(name, number, since_ms) for number in ends]
+        found = self._consumer.offsets_for_times(asked, timeout=10)
+        return [
+            TopicPartition(name, place.partition, place.offset if place.offset >= 0 else ends[place.partition])
+            for place in found
+        ]
+
     def _note(self, message: Consumed) -> None:
-        place = (message.topic() or "", message.partition() or 0)
         error = message.error()
         if error is not None:
             if error.code() != KafkaError._PARTITION_EOF:
-                self._state = error.str()
-                logger.warning("kafka_error", reason=error.str())
-            elif place in self._behind:
-                del self._behind[place]
-                self._state = "reading driver events" if self._behind else "up"
+                self._failed(error.str())
+            else:
+                self._behind.pop((message.topic() or "", message.partition() or 0), None)
+                self._state = "up" if self._joined else self._state
+            return
+        if self._joined:
+            self._state = "up"
+        value = message.value()
+        if value is not None and int.from_bytes(value[1:5], "big") in _SKIPPED:
             return
         try:
-            record = codec.decode_checked(message.value())
+            self._take(codec.decode_checked(value), message.timestamp()[1])
         except ContractError as wrong:
-            self._set_aside(message, wrong)
-            return
-        self._take(record)
+            if message.topic() == self._namespace + topics.DRIVER_LOCATIONS.name:
+                COUNTED["unreadable"].inc()
+            self._set_aside(message, "unreadable", type(wrong).__name__, wrong.reason, wrong.place)
+        except Exception as error:  # noqa: BLE001 - whatever a step raises makes its record poison
+            self._set_aside(message, "record", type(error).__name__, f"a step of streams raised: {error!r}", "")
 
-    def _take(self, record: Any) -> None:
+    def _take(self, record: Any, heard_ms: int) -> None:
         if isinstance(record, DriverLocation):
-            self._ping(record)
-        elif hasattr(record, "delivery_id") and type(record) in delivery_events.AUDIT_WORDS:
-            self._waiting.take(record)
-            if isinstance(record, delivery_events.ArrivedAtPickup | delivery_events.PickupCompleted):
-                self._approaches.get(record.driver_id, {}).pop(record.offer_id, None)
+            self._ping(record, heard_ms)
+        elif isinstance(record, DriverHeartbeat):
+            self._send_all(self._presence.heartbeat(record, heard_ms, _now_ms(), self._rules.policy))
         elif type(record) in driver_events.AUDIT_WORDS:
             self._driver(record)
+        elif type(record) in delivery_events.AUDIT_WORDS:
+            self._approaches.take(record)
+            if self._waiting.take(record):
+                self._wake_ups.searched_in_vain(record.delivery_id, record.at_ms)
 
     def _driver(self, event: Any) -> None:
-        if isinstance(event, driver_events.DriverSeen):
-            self._seen(event)
-            return
+        before = self._fleet.drivers.get(event.driver_id)
         changed = self._fleet.take(event)
+        if self._presence.take(event, past=bool(self._behind)):
+            moved = self._fleet.drivers[event.driver_id]
+            self._index.moved(moved.driver_id, moved.lat, moved.lng)
+        self._approaches.take(event)
         if changed is None:
             return
-        self._changed[changed.driver_id] = changed
-        held = self._approaches.setdefault(event.driver_id, {})
-        match event:
-            case driver_events.DriverReserved():
-                held[event.offer_id] = Approach(event.delivery_id, event.offer_id, event.pickup_lat, event.pickup_lng)
-            case driver_events.DriverReservationReleased():
-                held.pop(event.offer_id, None)
-        fresh = time.time() * 1000 - event.at_ms < 10_000
-        if changed.free and fresh and not isinstance(event, driver_events.DriverReserved):
-            for delivery_id in self._waiting.woken_by(changed.lat, changed.lng):
-                self._wake(delivery_id, event)
+        self._index.changed(changed)
+        if changed.free and not (before and before.free):
+            self._wake_ups.freed(event.driver_id, event.event_id, event.at_ms, _now_ms(), self._rules.policy.wake_up)
 
-    def _seen(self, event: driver_events.DriverSeen) -> None:
-        """In the past, where the driver was then; in the present the pings themselves know better."""
-        if not self._behind or event.lat is None or event.lng is None:
-            return
-        if self._fleet.move(event.driver_id, event.lat, event.lng):
-            self._moved[event.driver_id] = (event.lat, event.lng)
+    def _ping(self, ping: DriverLocation, heard_ms: int) -> None:
+        policy = self._rules.policy
+        believed, alive = self._presence.ping(ping, heard_ms, _now_ms(), policy)
+        self._send_all(alive)
+        if believed:
+            self._index.moved(ping.driver_id, ping.lat, ping.lng)
+            self._send_all(*self._approaches.astray(ping, policy.reassignment))
 
-    def _ping(self, ping: DriverLocation) -> None:
-        now_ms = time.time_ns() // 1_000_000
-        if ping.at_ms > now_ms + AHEAD_MS or ping.at_ms < now_ms - OLDEST_MS or (ping.lat, ping.lng) == (0, 0):
-            PINGS.labels("refused").inc()
-            return
-        if not self._fleet.move(ping.driver_id, ping.lat, ping.lng):
-            PINGS.labels("unknown_driver").inc()
-            return
-        PINGS.labels("taken").inc()
-        self._moved[ping.driver_id] = (ping.lat, ping.lng)
-        every_ms = self._rules.policy.availability.seen_every_s * 1000
-        absent = self._fleet.drivers[ping.driver_id].availability == "OFFLINE"
-        if absent or now_ms - self._told_alive.get(ping.driver_id, 0) >= every_ms:
-            self._told_alive[ping.driver_id] = now_ms
-            self._alive(ping)
-        self._judge(ping)
-
-    def _judge(self, ping: DriverLocation) -> None:
-        held = self._approaches.get(ping.driver_id, {})
-        for offer_id, approach in list(held.items()):
-            far_m = distance_m(ping.lat, ping.lng, approach.pickup_lat, approach.pickup_lng)
-            held[offer_id], astray = moved(approach, far_m, ping.at_ms, self._rules.policy.reassignment)
-            if astray:
-                del held[offer_id]
-                self._reassign(approach, ping, astray)
-
-    def _alive(self, ping: DriverLocation) -> None:
-        command = driver_commands.SeenAlive(
-            command_id=identity.command_id(ping.driver_id, f"seen {ping.at_ms}"),
-            driver_id=ping.driver_id,
-            at_ms=ping.at_ms,
-            actor_type="driver",
-            actor_id=ping.driver_id,
-            correlation_id=ping.driver_id,
-            lat=ping.lat,
-            lng=ping.lng,
-            seen_at_ms=ping.at_ms,
+    def _wake(self, wake_up: WakeUp) -> None:
+        self._send_all(
+            delivery_commands.SearchAgain(
+                command_id=identity.command_id(wake_up.event_id, f"wake {wake_up.delivery_id}"),
+                delivery_id=wake_up.delivery_id,
+                at_ms=wake_up.at_ms,
+                actor_type="system",
+                actor_id="wake-up",
+                correlation_id=wake_up.delivery_id,
+                driver_id=wake_up.driver_id,
+            )
         )
-        self._send(topics.DRIVER_COMMANDS, ping.driver_id, command)
 
-    def _wake(self, delivery_id: str, event: Any) -> None:
-        command = delivery_commands.SearchAgain(
-            command_id=identity.command_id(event.event_id, f"wake {delivery_id}"),
-            delivery_id=delivery_id,
-            at_ms=event.at_ms,
-            actor_type="system",
-            actor_id="wake-up",
-            correlation_id=delivery_id,
-            driver_id=event.driver_id,
-        )
-        self._send(topics.DELIVERY_COMMANDS, delivery_id, command)
+    def _send_all(self, *commands: Any) -> None:
+        for command in commands:
+            if command is None:
+                continue
+            delivery = isinstance(command, delivery_commands.DeliveryCommand)
+            topic = topics.DELIVERY_COMMANDS if delivery else topics.DRIVER_COMMANDS
+            self._send(topic, command.delivery_id if delivery else command.driver_id, command)
 
-    def _reassign(self, approach: Approach, ping: DriverLocation, why: str) -> None:
-        command = delivery_commands.ReassignDelivery(
-            command_id=identity.command_id(approach.offer_id, f"astray {ping.at_ms}"),
-            delivery_id=approach.delivery_id,
-            at_ms=ping.at_ms,
-            actor_type="system",
-            actor_id="approach",
-            correlation_id=approach.delivery_id,
-            offer_id=approach.offer_id,
-            reason="driver_distance_too_far",
-            note=why,
-        )
-        self._send(topics.DELIVERY_COMMANDS, approach.delivery_id, command)
+    def _send(self, topic: topics.Topic, key: str, record: msgspec.Struct) -> None:
+        """Waits while the queue is full. What cannot be queued then is counted, and comes again of itself."""
+        value, until = codec.encode(record), time.monotonic() + _UNSENT_S
+        while True:
+            try:
+                self._producer.produce(self._namespace + topic.name, value, key.encode())
+                return
+            except BufferError as error:
+                ERRORS.labels("queue_full").inc()
+                if time.monotonic() > until:
+                    logger.error("kafka_error", reason=f"not sent to {topic.name} within {_UNSENT_S:g} s: {error}")
+                    return
+                self._producer.poll(0.1)
 
-    def _send(self, topic: topics.Topic, key: str, command: Any) -> None:
-        self._producer.produce(self._namespace + topic.name, codec.encode(command), key.encode())
+    def _delivered(self, error: KafkaError | None, _message: Consumed) -> None:
+        if error is not None:
+            self._failed(error.str())
 
-    def _write_index(self) -> None:
-        """What changed since the last round; everything, when the server lost it."""
-        try:
-            if time.monotonic() - self._checked > _CHECK_EVERY_S:
-                self._checked = time.monotonic()
-                if not self._index.marked():
-                    self._refill()
-            changed, places = list(self._changed.values()), self._moved
-            if changed:
-                self._index.put(changed)
-            if places:
-                self._index.move([(name, lat, lng) for name, (lat, lng) in places.items()])
-            self._changed, self._moved = {}, {}
-            self._index_state = "up"
-        except IndexUnavailable as error:
-            if self._index_state == "up":
-                logger.warning("index_unreachable", reason=str(error))
-            self._index_state = str(error)
-            self._checked = 0.0
+    def _failed(self, reason: str) -> None:
+        ERRORS.labels("kafka").inc()
+        self._state = reason
+        logger.warning("kafka_error", reason=reason)
 
-    def _refill(self) -> None:
-        began = time.monotonic()
-        self._index.begin()
-        drivers = list(self._fleet.drivers.values())
-        for at in range(0, len(drivers), 1_000):
-            self._index.put(drivers[at : at + 1_000])
-        self._index.mark()
-        logger.info("index_rebuilt", drivers=len(drivers), seconds=round(time.monotonic() - began, 3))
-
-    def _set_aside(self, message: Consumed, wrong: ContractError) -> None:
+    def _set_aside(self, message: Consumed, kind: str, error: str, reason: str, place: str) -> None:
+        ERRORS.labels(kind).inc()
         value = message.value()
         letter = DeadLetter(
             source_topic=message.topic() or "",
@@ -272,15 +255,19 @@ class GeoFeed:
             key=message.key(),
             value=value[:262_144] if value is not None else None,
             value_bytes=len(value or b""),
-            error=type(wrong).__name__,
-            reason=wrong.reason[:1000],
-            place=wrong.place[:200],
-            at_ms=time.time_ns() // 1_000_000,
+            error=error,
+            reason=reason[:1000],
+            place=place[:200],
+            at_ms=_now_ms(),
             worker="streams",
         )
         logger.error("poison", topic=message.topic(), partition=message.partition(), offset=message.offset(),
-                     reason=wrong.reason)  # fmt: skip
+                     reason=reason)  # fmt: skip
         self._send(topics.DEAD_LETTERS, message.topic() or "", letter)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def run(settings: Settings, stop: threading.Event) -> None:
