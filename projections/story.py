@@ -9,6 +9,7 @@ from dispatch.contract.records import delivery_events as events
 from dispatch.contract.records.delivery_events import DeliveryEvent
 from dispatch.contract.records.shared import Candidate, OfferTerms
 from dispatch.contract.score import parts_of, why_before
+from projections.story_money import earning, economics, price
 
 _AVAILABILITY_WORDS = {"ON_BREAK": "on a break", "SHIFT_ENDED": "off shift", "OFFLINE": "offline", "PAUSED": "paused"}
 
@@ -51,10 +52,14 @@ def _sentences(event: DeliveryEvent) -> list[str]:
             return [f"Offered to {event.driver_id} for {seconds:g} s (fence {event.fence})", f"  {_terms(event.terms)}"]
         case events.DriverAssigned():
             how = _HOW.get(event.how, event.how)
-            return [f"Assigned to {event.driver_id}, {how}, {event.search_ms / 1000:.1f} s after it was ready"]
+            told = f"Assigned to {event.driver_id}, {how}, {event.search_ms / 1000:.1f} s after it was ready"
+            return [told, f"  {earning(event.terms)}"]
         case events.DeliveryCreated(order=order):
             money = f"{order.order_value_minor / 100:.2f} {order.currency}"
-            return [f"Order {order.seller_order_id} of {order.seller_id} ({order.store_name}), {money}, became known"]
+            known = f"Order {order.seller_order_id} of {order.seller_id} ({order.store_name}), {money}, became known"
+            return [known, *price(event)]
+        case events.DeliveryEconomicsEstimated() | events.DeliveryEconomicsSettled():
+            return economics(event)
         case events.AssignmentStarted():
             off = [name for name in ("driver_offers", "reassignment", "escalation") if not getattr(event, name)]
             without = f", without {', '.join(off)}" if off else ""
@@ -169,7 +174,7 @@ def _minutes(value: float, sign: str = "") -> str:
 def _terms(terms: OfferTerms) -> str:
     return (
         f"{terms.store_name}: {terms.pickup_distance_m / 1000:.1f} km to the store, "
-        f"{terms.total_distance_m / 1000:.1f} km in all, {terms.earning_minor / 100:.2f} {terms.currency}"
+        f"{terms.total_distance_m / 1000:.1f} km in all; {earning(terms)}"
     )
 
 

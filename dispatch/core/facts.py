@@ -2,8 +2,9 @@
 
 import msgspec
 
-from dispatch.contract.records.shared import Availability, CandidateSource, Vehicle
+from dispatch.contract.records.shared import Availability, CandidateSource, EtaShape, Route, Vehicle
 from dispatch.core.policy import Flags, Policy
+from dispatch.core.quotes import Quote, ZonePriceFact
 
 
 class FoundDriver(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +35,15 @@ class FoundDriver(msgspec.Struct, frozen=True, kw_only=True):
     """Chance that this driver accepts, by the model of `SearchResult.model_version`."""
 
 
+class Trip(msgspec.Struct, frozen=True):
+    """Where the goods go from the place of a search, and of which store and zone they are: for the arrivals."""
+
+    dropoff_lat: float
+    dropoff_lng: float
+    store: str
+    zone: str
+
+
 class SearchNeed(msgspec.Struct, frozen=True, kw_only=True):
     """A question to the index: free drivers round a place, or one driver by name."""
 
@@ -47,6 +57,7 @@ class SearchNeed(msgspec.Struct, frozen=True, kw_only=True):
     """Only this driver, wherever and however busy."""
     zone: str = ""
     """The pickup's zone: drivers who are UNAVAILABLE there are not found. Empty: zones play no part."""
+    trip: Trip | None = None
 
 
 class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +76,10 @@ class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
     """The radius that was searched; 0: not told."""
     model_version: int = 0
     """Of the acceptance model that was asked; 0: none."""
+    route: Route | None = None
+    """From the store to the customer, as a routing engine gave it."""
+    eta: EtaShape | None = None
+    """What was learned of the arrivals of this zone, hour and store."""
 
 
 class ZoneFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -101,6 +116,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     search: SearchResult | None = None
     zone: ZoneFacts | None = None
     """None: nothing is known of zones."""
+    price: ZonePriceFact | None = None
+    """Of the order's zone; looked at when an order becomes known."""
+    quote: Quote | None = None
+    """The quote that the order names; None: it names none, or none that was given here."""
 
 
 class Refusal(msgspec.Struct, frozen=True):

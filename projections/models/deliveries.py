@@ -3,6 +3,7 @@
 from typing import Any
 
 from dispatch.contract.records import delivery_events as events
+from dispatch.contract.records.shared import Eta
 from projections.models.model import Fold, Folded, Row, moment
 
 _COLUMNS = (
@@ -10,7 +11,8 @@ _COLUMNS = (
     "review_reason", "driver_id", "offer_id", "assigned_how", "attempt_count", "search_no", "unassigned_reason",
     "escalation_level", "waiting_since", "retry_at", "pickup_lat", "pickup_lng", "dropoff_lat", "dropoff_lng", "zone",
     "order_value_minor", "delivery_fee_minor", "currency", "prep_s", "driver_offers", "reassignment", "escalation",
-    "policy_version", "pickup_eta", "delivery_eta", "earning_minor", "end_reason", "created_at", "ready_at",
+    "policy_version", "pickup_eta", "pickup_eta_p10", "pickup_eta_p90", "delivery_eta", "delivery_eta_p10",
+    "delivery_eta_p90", "eta_confidence", "eta_source", "earning_minor", "end_reason", "created_at", "ready_at",
     "offered_at", "assigned_at", "pickup_started_at", "arrived_at_pickup_at", "picked_up_at", "delivery_started_at",
     "arrived_at_dropoff_at", "ended_at", "updated_at",
 )  # fmt: skip
@@ -41,6 +43,7 @@ def _started(row: Row, event: events.AssignmentStarted) -> None:
     _common(row, event)
     for name in ("driver_offers", "reassignment", "escalation", "policy_version"):
         row[name] = getattr(event, name)
+    row["zone"] = event.zone or row["zone"]
     row["ready_at"] = moment(event.at_ms)
     _waits(row, event.at_ms)
 
@@ -83,7 +86,27 @@ def _assigned(row: Row, event: events.DriverAssigned) -> None:
     row |= {"status": "assigned", "driver_id": event.driver_id, "offer_id": event.offer_id, "assigned_how": event.how}
     row |= {"assigned_at": moment(event.at_ms), "waiting_since": None, "retry_at": None, "unassigned_reason": None}
     row |= {"pickup_eta": moment(event.terms.pickup_eta_ms), "delivery_eta": moment(event.terms.delivery_eta_ms)}
+    _banded(row, event.terms.eta)
     row |= {"earning_minor": event.terms.earning_minor, "needs_manual_review": False, "review_reason": None}
+
+
+def _banded(row: Row, eta: Eta | None) -> None:
+    """The bands, and what the travel time came from; none: the columns are empty again."""
+    pickup, delivery = (eta.pickup, eta.delivery) if eta is not None else (None, None)
+    if pickup is not None or delivery is None:
+        row |= {"pickup_eta_p10": moment(pickup.p10_ms) if pickup else None}
+        row |= {"pickup_eta_p90": moment(pickup.p90_ms) if pickup else None}
+    row |= {"delivery_eta_p10": moment(delivery.p10_ms) if delivery else None}
+    row |= {"delivery_eta_p90": moment(delivery.p90_ms) if delivery else None}
+    row |= {"eta_confidence": delivery.confidence if delivery else None, "eta_source": eta.source if eta else None}
+
+
+def _eta_changed(row: Row, event: events.EtaChanged) -> None:
+    _common(row, event)
+    if event.eta.pickup is not None:
+        row["pickup_eta"] = moment(event.eta.pickup.p50_ms)
+    row["delivery_eta"] = moment(event.eta.delivery.p50_ms)
+    _banded(row, event.eta)
 
 
 def _reassigned(row: Row, event: events.AssignmentReassigned) -> None:
@@ -150,6 +173,9 @@ DELIVERIES = Folded(
         events.OfferExpired: _expired,
         events.OfferWithdrawn: _searching,
         events.DriverAssigned: _assigned,
+        events.DeliveryEconomicsEstimated: _common,
+        events.DeliveryEconomicsSettled: _common,
+        events.EtaChanged: _eta_changed,
         events.DriverLost: _common,
         events.DriverRecovered: _common,
         events.AssignmentReassigned: _reassigned,

@@ -63,8 +63,8 @@ def test_an_order_that_is_ready_is_offered_accepted_and_delivered() -> None:
     ours = [event for event in world.events if type(event).__module__ == de.__name__]
     assert [type(event).__name__ for event in ours] == [
         "DeliveryCreated", "AssignmentStarted", "DriverCandidatesFound", "ReservationRequested", "DriverOfferSent",
-        "DriverAccepted", "DriverAssigned", "PickupStarted", "ArrivedAtPickup", "PickupCompleted", "DeliveryStarted",
-        "ArrivedAtDropoff", "DeliveryCompleted",
+        "DriverAccepted", "DriverAssigned", "DeliveryEconomicsEstimated", "PickupStarted", "ArrivedAtPickup",
+        "PickupCompleted", "DeliveryStarted", "ArrivedAtDropoff", "DeliveryEconomicsSettled", "DeliveryCompleted",
     ]  # fmt: skip
     assert [type(record).__name__ for record in world.told if not isinstance(record, Notice)] == [
         "OfferCreated", "OfferEnded", "DeliveryAssigned", "AssignmentEnded",

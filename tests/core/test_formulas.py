@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from world import an_order
 
 from dispatch.core.facts import FoundDriver, SearchResult
-from dispatch.core.pay import earning_minor
+from dispatch.core.pay import earning
 from dispatch.core.policy import Flag, PayPolicy, Policy, TravelPolicy, scaled
 from dispatch.core.ranking import rank
 from dispatch.core.terms import offer_terms, unassigned_reason
@@ -71,8 +71,8 @@ def test_distance_and_travel() -> None:
 
 def test_pay_is_rounded_once_half_up() -> None:
     policy = PayPolicy(base_minor=0, per_km_minor=1, per_minute_minor=0)
-    assert [earning_minor(metres, 0, 0, policy) for metres in (499, 500, 1499, 1500)] == [0, 1, 1, 2]
-    assert earning_minor(0, 0, 7, PayPolicy(base_minor=250)) == 257
+    assert [earning(metres, 0, policy).total_minor for metres in (499, 500, 1499, 1500)] == [0, 1, 1, 2]
+    assert earning(0, 0, PayPolicy(base_minor=250), incentive_minor=7).total_minor == 257
 
 
 def test_terms_wait_for_the_preparation() -> None:

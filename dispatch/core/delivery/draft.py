@@ -6,12 +6,24 @@ from dispatch.contract import identity
 from dispatch.contract.records import delivery_events as events
 from dispatch.contract.records.delivery_commands import DeliveryCommand
 from dispatch.contract.records.delivery_events import DeliveryEvent
-from dispatch.contract.records.shared import AssignHow, Candidate, DenyReason, UnassignedReason, WithdrawReason
+from dispatch.contract.records.shared import (
+    AssignHow,
+    Candidate,
+    DenyReason,
+    OfferTerms,
+    SettledAs,
+    UnassignedReason,
+    WithdrawReason,
+)
+from dispatch.core.delivery import settling
 from dispatch.core.delivery.evolve import evolve
 from dispatch.core.delivery.states import Delivery, Held, Listed, Offered, Reserving, Searching
-from dispatch.core.facts import Facts, SearchResult
+from dispatch.core.eta import with_eta
+from dispatch.core.facts import Facts, SearchResult, ZoneFacts
+from dispatch.core.pay import PayFacts, earning_of
 from dispatch.core.ranking import rank, variant
 from dispatch.core.terms import offer_terms, unassigned_reason
+from dispatch.core.zones import reach_m
 
 
 class Draft:
@@ -24,7 +36,9 @@ class Draft:
         self.events: list[DeliveryEvent] = []
 
     def add(self, event_type: type[Any], **fields: Any) -> None:
-        """Adds the next event, with its header, and folds it."""
+        """Adds the next event, with its header, and folds it; before one that ends the delivery its settlement."""
+        if outcome := settling.ends(event_type, fields):
+            self._settle(outcome)
         state, command = self.state, self.command
         version = state.version + 1
         event = event_type(
@@ -100,15 +114,28 @@ class Draft:
         order = self.state.order
         if order is None:
             raise AssertionError("a delivery that is dispatched has an order")
+        before, terms = self.state, self.terms(held)
         self.add(
             events.DriverAssigned,
             offer_id=held.offer_id,
             driver_id=held.driver_id,
             fence=fence,
             how=how,
-            terms=offer_terms(order, held, self.facts.policy, self.facts.now_ms),
+            terms=terms,
             search_ms=max(0, self.facts.now_ms - self.state.ready_at_ms),
         )
+        estimated = settling.estimate(before, order, earning_of(terms), self.facts)
+        self.add(events.DeliveryEconomicsEstimated, offer_id=held.offer_id, driver_id=held.driver_id, **estimated)
+
+    def terms(self, asked: Offered | Reserving) -> OfferTerms:
+        """What the driver asked is shown; the earning of an open offer stays as it was shown."""
+        facts, order = self.facts, self.state.order
+        if order is None:
+            raise AssertionError("a delivery that is dispatched has an order")
+        pay = PayFacts(self.state.multiplier_percent, facts.zone, settling.agreed(asked))
+        terms = offer_terms(order, asked, facts.policy, facts.now_ms, pay)
+        state = self.state
+        return with_eta(terms, order, asked, state.route, state.eta_shape, facts.policy, facts.now_ms)
 
     def withdraw(self, why: WithdrawReason) -> None:
         """Takes the open offer or reservation back, whichever it is."""
@@ -140,18 +167,27 @@ class Draft:
             assigned_at_ms=held.assigned_at_ms,
             attempt_count=attempts,
             notify_customer=attempts > self.facts.policy.reassignment.tell_customer_after,
+            compensation_minor=settling.compensation_minor(held, reason, self.facts.policy),
         )
 
     def review(self, reason: str, *, critical: bool) -> None:
         """People must look at it."""
         self.add(events.ManualReviewRequired, reason=reason, critical=critical, attempt_count=self.state.attempt_count)
 
+    def _settle(self, outcome: SettledAs) -> None:
+        drivers_word = self.command.actor_type == "driver"
+        settled = settling.settlement(self.state, outcome, self.facts, drivers_word=drivers_word)
+        if settled is not None:
+            self.add(events.DeliveryEconomicsSettled, **settled)
+
     def _found(self, found: SearchResult, ranked: tuple[Candidate, ...]) -> None:
-        state = self.state
+        state, zone = self.state, self.facts.zone or ZoneFacts()
+        balancing = state.variant is not None and state.variant.zone_balancing
+        tracking = state.variant is not None and state.variant.eta_tracking
         self.add(
             events.DriverCandidatesFound,
             search_no=state.search_no + 1,
-            radius_m=state.radius_m,
+            radius_m=found.radius_m or reach_m(state.radius_m, zone, self.facts.policy, balancing=balancing),
             candidates=ranked,
             source=found.source,
             redis_ok=found.redis_ok,
@@ -160,7 +196,12 @@ class Draft:
             nearest_m=found.nearest_m,
             policy_version=self.facts.policy.version,
             zone=state.order.zone if state.order else "none",
+            zone_version=zone.version,
+            zone_drivers_online=-1 if zone.drivers_online is None else zone.drivers_online,
+            zone_min_drivers=zone.min_drivers_online,
             model_version=found.model_version,
+            route=found.route if tracking else None,
+            eta=found.eta if tracking else None,
         )
 
 

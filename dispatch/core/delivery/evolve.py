@@ -22,12 +22,17 @@ from dispatch.core.delivery.states import (
     Searching,
     Variant,
 )
+from dispatch.core.economics import used
+from dispatch.core.pay import earning_of
 
 SHORTLIST = 5
 
 
 def evolve(state: Delivery, event: DeliveryEvent) -> Delivery:
     """The state after the event."""
+    usage = used(state.usage, event)
+    if usage is not state.usage:
+        state = replace(state, usage=usage)
     return _EVOLVERS[type(event)](state, event)
 
 
@@ -41,6 +46,7 @@ def _created(state: Delivery, event: events.DeliveryCreated) -> Delivery:
         order_digest=event.order_digest,
         prep_s=event.order.prep_s,
         remember_ms=event.remember_ms,
+        multiplier_percent=event.multiplier_percent,
     )
 
 
@@ -56,7 +62,10 @@ def _started(state: Delivery, event: events.AssignmentStarted) -> Delivery:
         phase=Searching(),
         ready_at_ms=event.at_ms,
         waiting_since_ms=event.at_ms,
-        variant=Variant(event.driver_offers, event.reassignment, event.escalation),
+        order=replace(state.order, zone=event.zone) if state.order and event.zone else state.order,
+        variant=Variant(
+            event.driver_offers, event.reassignment, event.escalation, event.zone_balancing, event.eta_tracking
+        ),
         ladder=Ladder(event.level_1_ms, event.level_2_ms, event.level_3_ms),
         base_radius_m=event.radius_m,
         radius_m=event.radius_m,
@@ -73,6 +82,8 @@ def _found(state: Delivery, event: events.DriverCandidatesFound) -> Delivery:
         search_no=event.search_no,
         found_at_ms=event.at_ms,
         shortlist=tuple(Listed(seen.driver_id, seen.distance_m, seen.travel_s, seen.vehicle) for seen in fit),
+        route=event.route,
+        eta_shape=event.eta,
     )
 
 
@@ -100,12 +111,13 @@ def _offer_sent(state: Delivery, event: events.DriverOfferSent) -> Delivery:
     )
     phase = Offered(
         event.offer_id, event.driver_id, event.fence, event.sent_at_ms, event.expires_at_ms,
-        distance_m, travel_s, vehicle,
+        distance_m, travel_s, vehicle, earning_of(event.terms),
     )  # fmt: skip
     return replace(state, version=event.version, phase=phase, retries=0, reply_to=-1)
 
 
-def _accepted(state: Delivery, event: events.DriverAccepted) -> Delivery:
+def _counted(state: Delivery, event: DeliveryEvent) -> Delivery:
+    """Nothing but the version: the event tells of what was decided with others."""
     return replace(state, version=event.version)
 
 
@@ -126,10 +138,23 @@ def _offer_over(code: str, counts: bool) -> Callable[[Delivery, Any], Delivery]:
 
 
 def _assigned(state: Delivery, event: events.DriverAssigned) -> Delivery:
-    phase = Held(event.offer_id, event.driver_id, event.fence, event.how, event.at_ms)
+    terms = event.terms
+    phase = Held(
+        event.offer_id, event.driver_id, event.fence, event.how, event.at_ms, earning=earning_of(terms),
+        pickup_eta_ms=terms.pickup_eta_ms, delivery_eta_ms=terms.delivery_eta_ms,
+    )  # fmt: skip
     return replace(
-        state, version=event.version, phase=phase, shortlist=(), retries=0, level=0, reply_to=-1, needs_review=False
-    )
+        state, version=event.version, phase=phase, shortlist=(), retries=0, level=0, reply_to=-1, needs_review=False,
+        route=None, eta_shape=None,
+    )  # fmt: skip
+
+
+def _eta_changed(state: Delivery, event: events.EtaChanged) -> Delivery:
+    phase = state.phase
+    if isinstance(phase, Held):
+        pickup_ms = event.eta.pickup.p50_ms if event.eta.pickup is not None else phase.pickup_eta_ms
+        phase = replace(phase, pickup_eta_ms=pickup_ms, delivery_eta_ms=event.eta.delivery.p50_ms)
+    return replace(state, version=event.version, phase=phase)
 
 
 def _lost(state: Delivery, event: events.DriverLost) -> Delivery:
@@ -181,7 +206,8 @@ def _closed(status: str) -> Callable[[Delivery, Any], Delivery]:
 
 def _failed(state: Delivery, event: events.DeliveryFailed) -> Delivery:
     if event.returning:
-        return replace(state, version=event.version, phase=Returning(event.offer_id, event.driver_id))
+        earning = state.phase.earning if isinstance(state.phase, Held) else None
+        return replace(state, version=event.version, phase=Returning(event.offer_id, event.driver_id, earning))
     return _marker(state, event, "failed")
 
 
@@ -242,11 +268,14 @@ _EVOLVERS: dict[type[DeliveryEvent], Callable[[Delivery, Any], Delivery]] = {
     events.ReservationRequested: _requested,
     events.ReservationFailed: _reservation_failed,
     events.DriverOfferSent: _offer_sent,
-    events.DriverAccepted: _accepted,
+    events.DriverAccepted: _counted,
+    events.DeliveryEconomicsEstimated: _counted,
+    events.DeliveryEconomicsSettled: _counted,
     events.DriverRejected: _offer_over("offer_rejected", counts=True),
     events.OfferExpired: _offer_over("offer_expired", counts=True),
     events.OfferWithdrawn: _offer_over("offer_withdrawn", counts=False),
     events.DriverAssigned: _assigned,
+    events.EtaChanged: _eta_changed,
     events.DriverLost: _lost,
     events.DriverRecovered: _recovered,
     events.AssignmentReassigned: _reassigned,

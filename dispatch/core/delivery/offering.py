@@ -6,7 +6,6 @@ from dispatch.core.delivery import refusals
 from dispatch.core.delivery.draft import Draft
 from dispatch.core.delivery.states import Closed, Delivery, Held, Offered, Reserving, Unknown
 from dispatch.core.facts import Facts, Refusal
-from dispatch.core.terms import offer_terms
 
 NOTIFIED_BY = "driver_gateway"
 
@@ -19,9 +18,7 @@ def granted(draft: Draft, command: commands.ReservationGranted) -> Refusal | Non
     if asked.how != "accepted":
         draft.assign(asked, asked.how, command.fence)
         return None
-    facts, order = draft.facts, draft.state.order
-    if order is None:
-        raise AssertionError("a delivery that is dispatched has an order")
+    facts = draft.facts
     draft.add(
         events.DriverOfferSent,
         offer_id=asked.offer_id,
@@ -29,7 +26,7 @@ def granted(draft: Draft, command: commands.ReservationGranted) -> Refusal | Non
         fence=command.fence,
         sent_at_ms=facts.wall_ms,
         expires_at_ms=facts.wall_ms + round(facts.policy.offer.timeout_s * 1000),
-        terms=offer_terms(order, asked, facts.policy, facts.now_ms),
+        terms=draft.terms(asked),
         notified_by=NOTIFIED_BY,
     )
     return None

@@ -1,15 +1,19 @@
 """Orders: placed, ready, repeated, conflicting, stale, changed, cancelled."""
 
+from msgspec.structs import replace
+
 from dispatch.contract import codec
 from dispatch.contract.records import delivery_commands as commands
 from dispatch.contract.records import delivery_events as events
 from dispatch.contract.records.shared import Order
-from dispatch.core.delivery import refusals
+from dispatch.core.delivery import refusals, settling
 from dispatch.core.delivery.draft import Draft
 from dispatch.core.delivery.states import PICKED_UP, Closed, Delivery, Held, Placed, Returning, Unknown
 from dispatch.core.facts import Refusal
+from dispatch.core.money import MixedCurrencies, one_currency
+from dispatch.core.pricing import priced
 
-NOT_IDENTITY = frozenset({"prep_s", "placed_at_ms", "zone"})
+NOT_IDENTITY = frozenset({"prep_s", "placed_at_ms", "zone", "quote_id"})
 """What may differ between two messages about the same order."""
 
 
@@ -83,11 +87,23 @@ def _create(draft: Draft, order: Order) -> Refusal | None:
         return refusals.not_yet(-age_s, policy.ahead_s)
     if age_s > policy.stale_after_s:
         return refusals.stale(age_s / 3600, policy.stale_after_s / 3600)
+    zone = draft.facts.zone
+    if zone is not None and zone.version:
+        order = replace(order, zone=zone.zone)
+    try:
+        one_currency(settling.priced_in(draft.facts.policy), order.currency)
+    except MixedCurrencies as error:
+        return refusals.other_currency(str(error))
+    price = priced(order, draft.state.id, order.zone, draft.facts)
     draft.add(
         events.DeliveryCreated,
         order=order,
+        zone_version=zone.version if zone else 0,
         order_digest=codec.digest(order, without=NOT_IDENTITY),
         remember_ms=round(policy.remember_s * 1000),
+        multiplier_percent=price.multiplier_percent,
+        priced_by=price.priced_by,
+        quote=price.quote,
     )
     return None
 
@@ -104,17 +120,22 @@ def _compare(state: Delivery, order: Order) -> Refusal | None:
 
 def _start(draft: Draft, reply_to: int) -> None:
     facts, state = draft.facts, draft.state
-    zone = state.order.zone if state.order else "none"
+    seen = facts.zone
+    zone = seen.zone if seen is not None and seen.version else state.order.zone if state.order else "none"
     ladder = facts.policy.escalation
     draft.add(
         events.AssignmentStarted,
         driver_offers=facts.flags.driver_offers.covers(state.id, zone),
         reassignment=facts.flags.reassignment.covers(state.id, zone),
         escalation=facts.flags.escalation.covers(state.id, zone),
+        eta_tracking=facts.flags.eta_tracking.covers(state.id, zone),
         radius_m=facts.policy.search.radius_m,
         level_1_ms=round(ladder.level_1_s * 1000),
         level_2_ms=round(ladder.level_2_s * 1000),
         level_3_ms=round(ladder.level_3_s * 1000),
         reply_to=reply_to,
         policy_version=facts.policy.version,
+        zone=zone,
+        zone_version=seen.version if seen else 0,
+        zone_balancing=facts.flags.zone_balancing.covers(state.id, zone),
     )

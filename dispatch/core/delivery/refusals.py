@@ -28,6 +28,11 @@ def not_yet(ahead_s: float, limit_s: float) -> Refusal:
     return Refusal("placed_in_future", f"The order was placed {ahead_s:.0f} s from now; at most {limit_s:.0f} s.")
 
 
+def other_currency(seen: str) -> Refusal:
+    """The order's currency is not the policy's."""
+    return Refusal("other_currency", f"The order cannot be priced: {seen}.")
+
+
 def late(code: str) -> Refusal:
     """An answer to an offer that is over."""
     return Refusal(code, _LATE[code])

@@ -2,7 +2,18 @@
 
 import msgspec
 
-from dispatch.contract.records.shared import AssignHow, LossReason, Order, Step, UnassignedReason, Vehicle
+from dispatch.contract.records.shared import (
+    AssignHow,
+    EtaShape,
+    LossReason,
+    Order,
+    Route,
+    Step,
+    UnassignedReason,
+    Vehicle,
+)
+from dispatch.core.economics import Usage
+from dispatch.core.pay import WHOLE, Earning
 
 STEPS: tuple[Step, ...] = (
     "enroute_to_pickup", "arrived_at_pickup", "picked_up", "enroute_to_dropoff", "arrived_at_dropoff", "delivered",
@@ -52,6 +63,8 @@ class Offered(_Phase, frozen=True, tag="offered"):
     distance_m: int
     travel_s: int
     vehicle: Vehicle
+    earning: Earning | None = None
+    """As the offer showed it."""
 
 
 class Held(_Phase, frozen=True, tag="held"):
@@ -65,6 +78,10 @@ class Held(_Phase, frozen=True, tag="held"):
     progress: int = 0
     grace_until_ms: int = 0
     lost: LossReason = "UNKNOWN"
+    earning: Earning | None = None
+    pickup_eta_ms: int = 0
+    """The middle of what was told last; so the next."""
+    delivery_eta_ms: int = 0
 
 
 class Returning(_Phase, frozen=True, tag="returning"):
@@ -72,6 +89,7 @@ class Returning(_Phase, frozen=True, tag="returning"):
 
     offer_id: str
     driver_id: str
+    earning: Earning | None = None
 
 
 class Review(_Phase, frozen=True, tag="review"):
@@ -115,6 +133,8 @@ class Variant(msgspec.Struct, frozen=True, array_like=True, gc=False):
     driver_offers: bool
     reassignment: bool
     escalation: bool
+    zone_balancing: bool = False
+    eta_tracking: bool = False
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -147,6 +167,12 @@ class Delivery(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     ready_command: str = ""
     ended_offer: tuple[str, str] = ("", "")
     """The last offer that ended, and what an answer that comes late is told."""
+    route: Route | None = None
+    """From the store to the customer, as a routing engine gave it at the last search."""
+    eta_shape: EtaShape | None = None
+    """How arrivals spread round what is reckoned, as learned when the last search was made."""
+    multiplier_percent: int = WHOLE
+    usage: Usage = Usage()
 
 
 def initial(delivery_id: str) -> Delivery:
