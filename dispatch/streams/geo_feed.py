@@ -20,6 +20,7 @@ from dispatch.contract.records import delivery_commands, delivery_events, driver
 from dispatch.contract.records.system import DeadLetter, DriverHeartbeat, DriverLocation
 from dispatch.inputs.candidates.valkey import ValkeyIndex
 from dispatch.inputs.rules import Rules, RulesFollower
+from dispatch.inputs.zones import ZoneBoard, ZoneFollower
 from dispatch.log import logs
 from dispatch.log.health import HealthServer
 from dispatch.log.reading import watermarks
@@ -28,8 +29,10 @@ from dispatch.streams.errors import ERRORS
 from dispatch.streams.fleet import Fleet
 from dispatch.streams.index_feed import IndexFeed
 from dispatch.streams.presence import COUNTED, Presence
+from dispatch.streams.resting import Resting
 from dispatch.streams.waiting import Waiting
 from dispatch.streams.wakeups import WakeUp, WakeUps
+from dispatch.streams.zone_feed import ZoneFeed
 
 GATHERED_BYTES, GATHERED_MS = 100_000, 40
 """The broker answers when so much is there, or so long has passed, not for every partition of every transaction."""
@@ -57,7 +60,7 @@ class GeoFeed:
         self._fleet, waiting = Fleet(), Waiting()
         self._waiting, self._approaches = waiting, Approaches()
         self._presence, self._index = Presence(self._fleet), IndexFeed(index, self._fleet)
-        self._wake_ups = WakeUps(waiting, self._fleet.drivers.get)
+        self._wake_ups, self._resting = WakeUps(waiting, self._fleet.drivers.get), Resting()
         self._behind: dict[tuple[str, int], int] = {}
         self._state, self._joined = "starting", False
         self._producer = Producer(
@@ -110,6 +113,7 @@ class GeoFeed:
             self._index.write()
             for wake_up in self._wake_ups.due(_now_ms(), self._rules.policy.wake_up):
                 self._wake(wake_up)
+            self._send_all(*self._resting.due(self._rules.flags, _now_ms()))
 
     def close(self) -> None:
         """Sends what is queued and closes."""
@@ -181,6 +185,7 @@ class GeoFeed:
                 self._wake_ups.searched_in_vain(record.delivery_id, record.at_ms)
 
     def _driver(self, event: Any) -> None:
+        self._resting.take(event)
         before = self._fleet.drivers.get(event.driver_id)
         changed = self._fleet.take(event)
         if self._presence.take(event, past=bool(self._behind)):
@@ -277,6 +282,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
     follower.start()
     index = ValkeyIndex(settings.valkey, settings.namespace, timeout_ms=1_000)
     feed = GeoFeed(settings, rules, index)
+    zones = ZoneFollower(settings.kafka, settings.namespace, ZoneBoard())
+    zone_feed = ZoneFeed(settings, rules, zones.start())
+    zone_feed.start()
     health = HealthServer(settings.health_port, feed.parts)
     logger.info("started", process="streams")
     try:
@@ -291,6 +299,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
             feed.turn()
     finally:
         feed.close()
+        zone_feed.stop()
+        zones.stop()
         health.stop()
         follower.stop()
         index.close()
