@@ -62,6 +62,10 @@ class Written(NamedTuple):
     live: Live | None
 
 
+class _ByTheLog(Exception):
+    """What was handed over is not to be decided here."""
+
+
 Works = dict[tuple[int, str], list[Work]]
 
 
@@ -150,13 +154,14 @@ class Batch:
 
     def decide(self) -> list[Message]:
         """All that is to be sent but the detours: each aggregate's messages in order, and the states last."""
-        for left in reversed(range(ROUNDS)):
+        for _ in range(ROUNDS):
             handed: Works = {}
             for works in self._work.values():
-                self._pass_on(*self._decided(works), handed if left else None)
+                self._pass_on(*self._decided(works), handed)
             self._work = handed
             if not self._work:
                 break
+        self.detours += [self._detour(work) for works in self._work.values() for work in works]
         for store, aggregate_id, raw, _ in self.written:
             self._messages.append(Message(store.aggregate.state_topic, aggregate_id.encode(), raw, store.partition))
         return self._messages
@@ -166,16 +171,18 @@ class Batch:
         """Every aggregate that changed, as the batch leaves it."""
         return list(self._overlay.values())
 
-    def _pass_on(self, messages: list[Message], now_ms: int, works: Works | None) -> None:
-        """Hands over, to these works, what can be decided here; the rest is sent."""
+    def _pass_on(self, messages: list[Message], now_ms: int, works: Works) -> None:
+        """Hands over, to these works, what is for an aggregate within reach; the rest is sent.
+
+        What cannot be decided takes its detour when its turn comes, not here: nothing overtakes what waits before it.
+        """
         for message in messages:
             if message.topic not in self._reach.topics:
                 self._messages.append(message)
                 continue
-            store = self._reach.holder(message.topic, message.key or b"") if works is not None else None
-            if works is None or store is None or (message.topic, message.key) in self._detoured:
+            store = self._reach.holder(message.topic, message.key or b"")
+            if store is None:
                 self.detours.append(message)
-                self._detoured.add((message.topic, message.key))  # what comes after it may not overtake it
                 continue
             record = Record(message.topic, store.partition, -1, now_ms, message.key, message.value)
             command = store.aggregate.decode(record)
@@ -194,6 +201,7 @@ class Batch:
         before = self._overlay[place].live if place in self._overlay else store.get(aggregate_id)
         live: Live | None = before
         messages: list[Message] = []
+        detours: list[Message] = []
         decisions = dead_letters = 0
         for work in works:
             try:
@@ -205,7 +213,8 @@ class Batch:
                 if isinstance(error, HostError) and not isinstance(error, BadRecord):
                     raise
                 if work.handed:
-                    after, said = live, [self._detour(work)]  # set aside there, with its place in the log
+                    after, said = live, []
+                    detours.append(self._detour(work))  # what raises is set aside there, with its place in the log
                 else:
                     after, said = live, [self._letter(_record(work), error)]
                     dead_letters += 1
@@ -224,6 +233,7 @@ class Batch:
                         raise
                     return self._decided(works, careful=True)
             self._overlay[place] = Written(store, aggregate_id, raw, live)
+        self.detours += detours
         self.decisions += decisions
         self.dead_letters += dead_letters
         return messages, live.now_ms if live is not None else self._wall_ms
@@ -240,7 +250,7 @@ class Batch:
             return live, []
         aggregate = work.store.aggregate
         if work.handed and self._goes_on(work, live):
-            return live, [self._detour(work)]
+            raise _ByTheLog
         if work.command_id and (outcome := live.remembers(work.command_id)) is not None:
             return live, aggregate.repeat(work.command, outcome)
         if work.fault is not None:

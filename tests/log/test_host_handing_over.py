@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from account import value
 from batches import NOW_MS, Decided, a_store, committed, record, said
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dispatch.log.batch import ROUNDS
@@ -99,6 +99,7 @@ def test_what_is_handed_over_has_the_time_of_its_cause_and_none_before_its_own_l
     assert [event["now_ms"] for event in said(outcome, "events")] == [NOW_MS + 2_000, NOW_MS + 4_000]
 
 
+@settings(max_examples=500)
 @given(
     st.lists(
         st.tuples(
