@@ -18,12 +18,14 @@ from dispatch.contract.records.shared import AggregateType, Outcome
 from dispatch.contract.records.system import Decision, Reply
 from dispatch.contract.topics import Topic
 from dispatch.core.facts import Deadline as CoreDeadline
-from dispatch.core.facts import Facts, Refusal, SearchNeed, SearchResult
+from dispatch.core.facts import Facts, Refusal, SearchNeed, SearchResult, ZoneFacts
 from dispatch.inputs.rules import Rules
+from dispatch.inputs.zones import ZoneBoard
 from dispatch.log.application import Context, Deadline, Message, Record, Step
 from dispatch.log.errors import BadRecord
 from dispatch.processors.hints import ReservedHints
 from dispatch.processors.routing import Router
+from dispatch.processors.zone_facts import zone_facts
 
 S = TypeVar("S", bound=msgspec.Struct)
 _FORGET = "forget"
@@ -40,7 +42,7 @@ class Core(Generic[S]):
     """Commands that only processors write, inside their transactions: they cannot come twice."""
     timer_due: Any
     initial: Callable[[str], S]
-    needs: Callable[[S, Any, Any, Any, int], SearchNeed | None]
+    needs: Callable[[S, Any, Any, Any, int, ZoneFacts | None], SearchNeed | None]
     decide: Callable[[S, Any, Facts], tuple[Any, ...] | Refusal]
     evolve: Callable[[S, Any], S]
     react: Callable[[S, S, Any], tuple[Any, ...]]
@@ -62,13 +64,16 @@ class _Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class CoreAggregate(Generic[S]):
     """The host's Aggregate over one core."""
 
-    def __init__(self, core: Core[S], topics: tuple[Topic, Topic], rules: Rules, namespace: str) -> None:
+    def __init__(
+        self, core: Core[S], topics: tuple[Topic, Topic], rules: Rules, namespace: str, zones: ZoneBoard | None = None
+    ) -> None:
         commands, state = topics
         self.name: str = core.kind
         self.commands_topic = namespace + commands.name
         self.state_topic = namespace + state.name
         self._core = core
         self._rules = rules
+        self._zones = zones or ZoneBoard()
         self._router = Router(namespace)
         self._hints = ReservedHints()
         self._decisions = namespace + "decisions"
@@ -97,7 +102,9 @@ class CoreAggregate(Generic[S]):
 
     def needs(self, state: S, command: Any, now_ms: int) -> SearchNeed | None:
         """Which candidates the decision wants to see, if any."""
-        return self._core.needs(state, command, self._rules.policy, self._rules.flags, now_ms)
+        zone = zone_facts(self._zones, state, command, now_ms)
+        policy = self._rules.policy_for(zone.zone) if zone is not None else self._rules.policy
+        return self._core.needs(state, command, policy, self._rules.flags, now_ms, zone)
 
     def timer_command(self, aggregate_id: str, deadline: Deadline) -> msgspec.Struct:
         """The command of a deadline that has come; its id follows from the deadline."""
@@ -119,8 +126,10 @@ class CoreAggregate(Generic[S]):
         """Decides one command. Pure but for reading the rules in force."""
         rules = self._rules
         search = self._hints.applied(fact, context.wall_ms) if fact is not None else None
+        zone = zone_facts(self._zones, state, command, context.wall_ms)
+        policy = rules.policy_for(zone.zone) if zone is not None else rules.policy
         facts = Facts(
-            now_ms=context.now_ms, wall_ms=context.wall_ms, policy=rules.policy, flags=rules.flags, search=search
+            now_ms=context.now_ms, wall_ms=context.wall_ms, policy=policy, flags=rules.flags, search=search, zone=zone
         )
         if isinstance(command, DeliveryTimerDue) and command.timer == _FORGET:
             return Step(state=None, messages=[], deadlines=(), outcome=b"")
@@ -193,6 +202,7 @@ class CoreAggregate(Generic[S]):
             reason=told.reason,
             events=events,
             policy_version=facts.policy.version,
+            policy_zone=facts.zone.zone if facts.zone and facts.zone.zone in facts.policy.by_zone else "",
             code_version=__version__,
         )
         return Message(self._decisions, aggregate_id.encode(), codec.encode(record))
@@ -204,10 +214,11 @@ class _RecordedFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     wall_ms: int
     flags: Any
     search: SearchResult | None = None
+    zone: ZoneFacts | None = None
 
 
 _FACTS = msgspec.json.Encoder()
 
 
 def _recorded(facts: Facts) -> bytes:
-    return _FACTS.encode(_RecordedFacts(facts.wall_ms, facts.flags, facts.search))
+    return _FACTS.encode(_RecordedFacts(facts.wall_ms, facts.flags, facts.search, facts.zone))

@@ -6,6 +6,7 @@ from dispatch.contract import topics
 from dispatch.contract.records import delivery_commands, driver_commands
 from dispatch.core import delivery, driver
 from dispatch.inputs.rules import Rules
+from dispatch.inputs.zones import ZoneBoard
 from dispatch.processors.aggregate import Core, CoreAggregate
 
 DELIVERY: Core[delivery.Delivery] = Core(
@@ -51,9 +52,11 @@ DRIVER: Core[driver.Driver] = Core(
 )
 
 
-def aggregates(rules: Rules, namespace: str) -> tuple[CoreAggregate[delivery.Delivery], CoreAggregate[driver.Driver]]:
+def aggregates(
+    rules: Rules, namespace: str, zones: ZoneBoard | None = None
+) -> tuple[CoreAggregate[delivery.Delivery], CoreAggregate[driver.Driver]]:
     """The delivery and the driver, ready for the host."""
     return (
-        CoreAggregate(DELIVERY, (topics.DELIVERY_COMMANDS, topics.DELIVERY_STATE), rules, namespace),
-        CoreAggregate(DRIVER, (topics.DRIVER_COMMANDS, topics.DRIVER_STATE), rules, namespace),
+        CoreAggregate(DELIVERY, (topics.DELIVERY_COMMANDS, topics.DELIVERY_STATE), rules, namespace, zones),
+        CoreAggregate(DRIVER, (topics.DRIVER_COMMANDS, topics.DRIVER_STATE), rules, namespace, zones),
     )

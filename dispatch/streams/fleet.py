@@ -37,6 +37,9 @@ class Fleet:
                 changed = replace(known, orders=max(0, known.orders - 1))
             case events.DriverReservationConfirmed():
                 changed = replace(known, last_assigned_ms=event.at_ms)
+            case events.DriverZonePreferenceSet():
+                said = {**dict(known.zones), event.zone: event.preference}
+                changed = replace(known, zones=tuple((z, word) for z, word in said.items() if word != "AVAILABLE"))
             case _:
                 return None
         self.drivers[event.driver_id] = changed

@@ -43,6 +43,13 @@ def _seen(row: Row, event: events.DriverSeen) -> None:
     _place(row, event.lat, event.lng)
 
 
+def _preferred(row: Row, event: events.DriverZonePreferenceSet) -> None:
+    _common(row, event)
+    for column, word in (("preferred_in", "PREFERRED"), ("unavailable_in", "UNAVAILABLE")):
+        zones = {*(row[column] or ())} - {event.zone} | ({event.zone} if event.preference == word else set())
+        row[column] = sorted(zones) or None
+
+
 def _reserved(row: Row, event: events.DriverReserved) -> None:
     _common(row, event)
     row |= {"holds": row["holds"] + 1, "fence": event.fence}
@@ -69,6 +76,7 @@ DRIVERS = Folded(
     columns=(
         "driver_id", "version", "availability", "reason", "until", "vehicle", "capacity", "holds", "rating", "fence",
         "lat", "lng", "h3_cell", "last_assigned_at", "last_seen_at", "updated_at",
+        "preferred_in", "unavailable_in",
     ),
     handles={
         events.DriverSignedOn: _signed_on,
@@ -79,6 +87,7 @@ DRIVERS = Folded(
         events.DriverShiftEndRequested: _common,
         events.DriverPauseRecorded: _common,
         events.DriverSeen: _seen,
+        events.DriverZonePreferenceSet: _preferred,
         events.DriverReserved: _reserved,
         events.DriverReservationDenied: _common,
         events.DriverReservationConfirmed: _confirmed,

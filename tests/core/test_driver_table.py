@@ -98,6 +98,8 @@ def sample(world: World, command: str) -> tuple[str, dict[str, Any]]:
         "PauseDriver": ("admin", {"reason": "papers", "held": "keep"}),
         "UnpauseDriver": ("admin", {"reason": "papers are there"}),
         "SeenAlive": ("driver", {"seen_at_ms": world.now_ms}),
+        "SetZonePreference": ("driver", {"zone": "old-town", "preference": "UNAVAILABLE"}),
+        "ApplyAvailabilityStates": ("system", {}),
         "ReserveDriver": ("system", {**_hold("o2"), **_pickup()}),
         "ConfirmReservation": ("system", {**_hold("o1"), "how": "accepted"}),
         "ReleaseReservation": ("system", {**_hold("o1"), "why": "completed"}),

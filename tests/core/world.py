@@ -10,6 +10,8 @@ import itertools
 from collections import defaultdict
 from typing import Any
 
+from msgspec.structs import replace
+
 from dispatch.contract import identity
 from dispatch.contract.records import delivery_commands as dc
 from dispatch.contract.records import driver_commands as vc
@@ -17,7 +19,7 @@ from dispatch.contract.records.shared import Order
 from dispatch.core import delivery, driver
 from dispatch.core.driver.states import availability, free_capacity
 from dispatch.core.effects import ReplyTo
-from dispatch.core.facts import Deadline, Facts, FoundDriver, Refusal, SearchNeed, SearchResult
+from dispatch.core.facts import Deadline, Facts, FoundDriver, Refusal, SearchNeed, SearchResult, ZoneFacts
 from dispatch.core.policy import Flags, Policy
 
 START_MS = 1_790_000_000_000
@@ -47,6 +49,7 @@ class World:
         self.events: list[Any] = []
         self.told: list[Any] = []
         self.index_fails = False
+        self.zone = ZoneFacts(zone="old-town", version=3, known=True)
         self.places: dict[str, tuple[float, float]] = {}
         self._numbers = itertools.count()
 
@@ -56,7 +59,7 @@ class World:
         other.now_ms, other.index_fails = self.now_ms, self.index_fails
         other.deliveries, other.drivers = dict(self.deliveries), dict(self.drivers)
         other.queues = defaultdict(list, {pair: list(queue) for pair, queue in self.queues.items() if queue})
-        other.places = self.places
+        other.places, other.zone = self.places, self.zone
         other.events, other.told = list(self.events), list(self.told)
         other._numbers = itertools.count(next(self._numbers) + 1)
         return other
@@ -85,10 +88,11 @@ class World:
         states: dict[str, Any] = self.deliveries if of_delivery else self.drivers
         key = command.delivery_id if of_delivery else command.driver_id
         state = states.get(key) or core.initial(key)
-        need = core.needs(state, command, self.policy, self.flags, self.now_ms)
+        zone = self.zone if of_delivery else replace(self.zone, zone=getattr(command, "zone", "none"))
+        need = core.needs(state, command, self.policy, self.flags, self.now_ms, zone)
         facts = Facts(
             now_ms=self.now_ms, wall_ms=self.now_ms, policy=self.policy, flags=self.flags,
-            search=self.search(need) if need else None,
+            search=self.search(need) if need else None, zone=zone,
         )  # fmt: skip
         result = core.decide(state, command, facts)
         if isinstance(result, Refusal):

@@ -66,19 +66,25 @@ def fill(request: pytest.FixtureRequest) -> Iterator[Fill]:
 
     def into_postgres(drivers: list[IndexedDriver]) -> PostgresIndex:
         rows = [(d.driver_id, d.availability, d.vehicle, d.capacity, d.orders, d.rating, d.lat, d.lng,
-                 cell_of(d.lat, d.lng), d.last_assigned_ms / 1000) for d in drivers]  # fmt: skip
+                 cell_of(d.lat, d.lng), d.last_assigned_ms / 1000, zones(d, "PREFERRED"), zones(d, "UNAVAILABLE"))
+                for d in drivers]  # fmt: skip
         with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
             cursor.execute("DELETE FROM drivers")
             cursor.executemany(
                 "INSERT INTO drivers (driver_id, version, availability, vehicle, capacity, holds, rating, fence, lat,"
-                " lng, h3_cell, last_assigned_at, updated_at) VALUES (%s, 1, %s, %s, %s, %s, %s, 1, %s, %s, %s,"
-                " to_timestamp(%s), now())",
+                " lng, h3_cell, last_assigned_at, preferred_in, unavailable_in, updated_at)"
+                " VALUES (%s, 1, %s, %s, %s, %s, %s, 1, %s, %s, %s,"
+                " to_timestamp(%s), %s, %s, now())",
                 rows,
             )
         return postgres
 
     yield into_postgres
     postgres.close()
+
+
+def zones(driver: IndexedDriver, word: str) -> list[str] | None:
+    return [zone for zone, said in driver.zones if said == word] or None
 
 
 def names(result: SearchResult) -> list[str]:
@@ -265,3 +271,33 @@ def test_the_breaker_opens_after_three_failures_and_tries_again_after_a_while() 
     now[0] = 2.1
     assert chain.search([a_need()])[0].redis_ok
     assert first.asked == 4
+
+
+def test_who_is_unavailable_in_a_zone_is_neither_found_nor_counted_there(fill: Fill) -> None:
+    index = fill([a_driver("never", 100, zones=(("old-town", "UNAVAILABLE"),)), a_driver("ana", 200)])
+    there, elsewhere, nowhere = index.search([a_need(zone="old-town"), a_need(zone="harbour"), a_need()])
+    assert (names(there), there.busy_in_radius, there.nearest_m) == (["ana"], 0, None)
+    assert names(elsewhere) == names(nowhere) == ["never", "ana"]
+    (far,) = index.search([a_need(zone="old-town", radius_m=50)])
+    assert far.nearest_m is None or abs(far.nearest_m - 200) <= 2
+
+
+def test_the_word_on_the_zone_comes_with_the_driver(fill: Fill) -> None:
+    said = (("harbour", "UNAVAILABLE"), ("old-town", "PREFERRED"))
+    index = fill([a_driver("ana", zones=said), a_driver("ben", 100)])
+    (result,) = index.search([a_need(zone="old-town")])
+    assert [found.preference for found in result.drivers] == ["PREFERRED", ""]
+    (named,) = index.search([a_need(zone="harbour", named="ana")])
+    assert [found.preference for found in named.drivers] == ["UNAVAILABLE"]
+
+
+def test_many_who_are_unavailable_do_not_crowd_the_others_out(fill: Fill) -> None:
+    near = [a_driver(f"never-{number:03}", number, zones=(("old-town", "UNAVAILABLE"),)) for number in range(150)]
+    index = fill([*near, *(a_driver(f"will-{number}", 1_000 + number) for number in range(4))])
+    (result,) = index.search([a_need(zone="old-town", limit=3)])
+    assert names(result) == ["will-0", "will-1", "will-2"]
+
+
+def test_a_search_tells_how_far_it_looked(fill: Fill) -> None:
+    index = fill([a_driver("ana")])
+    assert [result.radius_m for result in index.search([a_need(radius_m=700), a_need(limit=1)])] == [700, 5_000]

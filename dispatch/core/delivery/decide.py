@@ -6,11 +6,12 @@ from typing import Any
 from dispatch.contract.records import delivery_commands as commands
 from dispatch.contract.records.delivery_commands import DeliveryCommand
 from dispatch.contract.records.delivery_events import DeliveryEvent
-from dispatch.core.delivery import holding, offering, orders, watching
+from dispatch.core.delivery import arrivals, holding, offering, orders, watching
 from dispatch.core.delivery.draft import Draft
 from dispatch.core.delivery.states import PICKED_UP, Delivery, Held, Offered, Placed, Review, Searching, Unknown
-from dispatch.core.facts import Facts, Refusal, SearchNeed
+from dispatch.core.facts import Facts, Refusal, SearchNeed, Trip, ZoneFacts
 from dispatch.core.policy import Flags, Policy
+from dispatch.core.zones import reach_m
 
 _DECIDERS: dict[type[DeliveryCommand], Callable[[Draft, Any], Refusal | None]] = {
     commands.PlaceOrder: orders.place,
@@ -32,6 +33,7 @@ _DECIDERS: dict[type[DeliveryCommand], Callable[[Draft, Any], Refusal | None]] =
     commands.ReassignDelivery: watching.reassign_by_hand,
     commands.AssignDriver: watching.assign_by_hand,
     commands.DeliveryTimerDue: watching.timer,
+    commands.UpdateEta: arrivals.update,
 }
 
 
@@ -42,9 +44,10 @@ def decide(state: Delivery, command: DeliveryCommand, facts: Facts) -> tuple[Del
     return refused if refused is not None else tuple(draft.events)
 
 
-def needs(state: Delivery, command: DeliveryCommand, policy: Policy, flags: Flags, now_ms: int) -> SearchNeed | None:
+def needs(
+    state: Delivery, command: DeliveryCommand, policy: Policy, flags: Flags, now_ms: int, zone: ZoneFacts | None = None
+) -> SearchNeed | None:
     """The candidates that the decision wants to see. Asking for more than is used does no harm but time."""
-    del flags
     order = command.order if isinstance(command, commands.MarkReady) and state.order is None else state.order
     if order is None or not _searches(state, command, policy, now_ms):
         return None
@@ -58,14 +61,20 @@ def needs(state: Delivery, command: DeliveryCommand, policy: Policy, flags: Flag
             radius_m = max(policy.search.escalated_radius_m, radius_m)
     if isinstance(state.phase, Held) and not named:
         former = (*former, state.phase.driver_id)
+    if state.variant is not None:
+        balancing = state.variant.zone_balancing
+    else:
+        balancing = flags.zone_balancing.covers(command.delivery_id, zone.zone if zone else "none")
     return SearchNeed(
         lat=order.pickup_lat,
         lng=order.pickup_lng,
-        radius_m=radius_m,
+        radius_m=reach_m(radius_m, zone, policy, balancing=balancing),
+        zone=zone.zone if balancing and zone is not None and zone.known else "",
         limit=policy.search.limit,
         vehicle=order.vehicle,
         excluded=tuple(dict.fromkeys(former)),
         named=named,
+        trip=Trip(order.dropoff_lat, order.dropoff_lng, order.seller_id, zone.zone if zone else order.zone),
     )
 
 

@@ -6,10 +6,10 @@ from typing import Any
 from dispatch.contract.records import driver_commands as commands
 from dispatch.contract.records.driver_commands import DriverCommand
 from dispatch.contract.records.driver_events import DriverEvent
-from dispatch.core.driver import duty, holding
+from dispatch.core.driver import duty, holding, zones
 from dispatch.core.driver.draft import Draft
 from dispatch.core.driver.states import Driver
-from dispatch.core.facts import Facts, Refusal, SearchNeed
+from dispatch.core.facts import Facts, Refusal, SearchNeed, ZoneFacts
 from dispatch.core.policy import Flags, Policy
 
 _UNKNOWN = Refusal("unknown_driver", "This driver never signed on.")
@@ -23,6 +23,8 @@ _DECIDERS: dict[type[DriverCommand], Callable[[Draft, Any], Refusal | None]] = {
     commands.PauseDriver: duty.pause,
     commands.UnpauseDriver: duty.unpause,
     commands.SeenAlive: duty.seen_alive,
+    commands.ApplyAvailabilityStates: duty.apply_flag,
+    commands.SetZonePreference: zones.set_preference,
     commands.ReserveDriver: holding.reserve,
     commands.ConfirmReservation: holding.confirm,
     commands.ReleaseReservation: holding.release,
@@ -44,7 +46,9 @@ def decide(state: Driver, command: DriverCommand, facts: Facts) -> tuple[DriverE
     return tuple(draft.events)
 
 
-def needs(state: Driver, command: DriverCommand, policy: Policy, flags: Flags, now_ms: int) -> SearchNeed | None:
-    """A driver decides on what they are; nothing from outside is wanted."""
-    del state, command, policy, flags, now_ms
+def needs(
+    state: Driver, command: DriverCommand, policy: Policy, flags: Flags, now_ms: int, zone: ZoneFacts | None = None
+) -> SearchNeed | None:
+    """A driver decides on what they are; nobody else is looked for."""
+    del state, command, policy, flags, now_ms, zone
     return None

@@ -46,6 +46,11 @@ class Draft:
         """One change of availability: the parts named become so, and the word follows."""
         self._changed(self.state, replace(self.state, **parts), reason, until_ms, notice_at_ms)
 
+    @property
+    def plain(self) -> bool:
+        """Whether the flag of breaks, shifts and pauses is off for this driver now."""
+        return not self.facts.flags.availability_states.covers(self.state.id, "none")
+
     def show(self, before: Driver, reason: str) -> None:
         """Says that the word changed, when what is held made it change."""
         if availability(before) != availability(self.state):
@@ -72,6 +77,7 @@ class Draft:
     def _changed(
         self, before: Driver, after: Driver, reason: str, until_ms: int | None, notice_at_ms: int | None
     ) -> None:
+        after = replace(after, plain=self.plain)
         self.add(
             events.DriverAvailabilityChanged,
             from_availability=availability(before),
@@ -86,4 +92,5 @@ class Draft:
             pending_notice_ms=after.pending_notice_ms,
             pending_end=after.pending_end,
             free_capacity=free_capacity(after),
+            plain=after.plain,
         )

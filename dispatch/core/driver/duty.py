@@ -4,7 +4,7 @@ from dispatch.contract.records import driver_commands as commands
 from dispatch.contract.records import driver_events as events
 from dispatch.core.driver.deadlines import deadlines
 from dispatch.core.driver.draft import Draft
-from dispatch.core.driver.states import Driver, is_busy
+from dispatch.core.driver.states import Driver, is_busy, rests
 from dispatch.core.facts import Deadline, Refusal
 
 _OFF = Refusal("feature_off", "Breaks and shifts are off for this driver.")
@@ -147,6 +147,13 @@ def timer(draft: Draft, command: commands.DriverTimerDue) -> Refusal | None:
     return None
 
 
+def apply_flag(draft: Draft, _command: commands.ApplyAvailabilityStates) -> Refusal | None:
+    """The flag changed: who rests counts as OFFLINE until they resume, or is seen again as what they are."""
+    if rests(draft.state) and draft.state.plain != draft.plain:
+        draft.change("availability_states_off" if draft.plain else "availability_states_on")
+    return None
+
+
 def after_release(draft: Draft, before: Driver) -> None:
     """With nothing left in hand, what was asked for begins; else the word may change."""
     state = draft.state
@@ -161,6 +168,6 @@ def after_release(draft: Draft, before: Driver) -> None:
 
 
 def _may_stop(draft: Draft) -> Refusal | None:
-    if not draft.facts.flags.availability_states.covers(draft.state.id, "none"):
+    if draft.plain:
         return _OFF
     return _PAUSED if draft.state.paused else None

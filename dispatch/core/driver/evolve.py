@@ -42,6 +42,7 @@ def _changed(state: Driver, event: events.DriverAvailabilityChanged) -> Driver:
         pending_break_ms=event.pending_break_ms,
         pending_notice_ms=event.pending_notice_ms,
         pending_end=event.pending_end,
+        plain=event.plain,
     )
 
 
@@ -87,6 +88,13 @@ def _released(state: Driver, event: events.DriverReservationReleased) -> Driver:
     return replace(state, version=event.version, holds=holds)
 
 
+def _preferred(state: Driver, event: events.DriverZonePreferenceSet) -> Driver:
+    said = {**dict(state.zones), event.zone: event.preference}
+    if event.preference == "AVAILABLE":
+        del said[event.zone]
+    return replace(state, version=event.version, zones=tuple(sorted(said.items())))
+
+
 _EVOLVERS: dict[type[DriverEvent], Callable[[Driver, Any], Driver]] = {
     events.DriverSignedOn: _signed_on,
     events.DriverAvailabilityChanged: _changed,
@@ -97,6 +105,7 @@ _EVOLVERS: dict[type[DriverEvent], Callable[[Driver, Any], Driver]] = {
     events.DriverPauseRecorded: _only_counted,
     events.DriverReservationDenied: _only_counted,
     events.DriverSeen: _seen,
+    events.DriverZonePreferenceSet: _preferred,
     events.DriverReserved: _reserved,
     events.DriverReservationConfirmed: _confirmed,
     events.DriverReservationReleased: _released,

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from dispatch.contract.records.shared import AssignHow, Availability, Vehicle
+from dispatch.contract.records.shared import AssignHow, Availability, Vehicle, ZonePreference
 
 Duty = Literal["working", "break", "ended"]
 
@@ -41,6 +41,10 @@ class Driver(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     pending_end: bool = False
     last_seen_ms: int = 0
     offline_at_ms: int = 0
+    plain: bool = False
+    """The flag `availability_states` is off for the driver: only AVAILABLE, BUSY and OFFLINE are said."""
+    zones: tuple[tuple[str, ZonePreference], ...] = ()
+    """What the driver said of zones, by their ids; those not named are AVAILABLE."""
 
 
 def initial(driver_id: str) -> Driver:
@@ -55,6 +59,8 @@ def version(state: Driver) -> int:
 
 def availability(state: Driver) -> Availability:
     """The public word: PAUSED outranks OFFLINE, which outranks what the driver wants, which outranks what they hold."""
+    if state.plain and rests(state):
+        return "OFFLINE"
     if state.paused:
         return "PAUSED"
     if state.offline:
@@ -64,6 +70,11 @@ def availability(state: Driver) -> Availability:
     if state.duty == "ended":
         return "SHIFT_ENDED"
     return "BUSY" if is_busy(state) else "AVAILABLE"
+
+
+def rests(state: Driver) -> bool:
+    """Whether the driver does not work though they may be heard: on a break, after the shift, paused."""
+    return state.paused or state.duty != "working"
 
 
 def status(state: Driver) -> str:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import h3
 import psycopg
 
+from dispatch.contract.records.shared import ZonePreference
 from dispatch.core.facts import SearchNeed, SearchResult
 from dispatch.inputs.candidates.port import BEYOND, IndexedDriver, IndexUnavailable, judge
 
@@ -22,13 +23,15 @@ _AT_ONCE = 25
 _SPARE = 40
 """Rows beyond the limit and the excluded: other vehicles, and some who are busy."""
 _COLUMNS = """driver_id, lat, lng, vehicle, capacity, holds, rating, availability,
-       coalesce((extract(epoch FROM last_assigned_at) * 1000)::bigint, 0)"""
+       coalesce((extract(epoch FROM last_assigned_at) * 1000)::bigint, 0), preferred_in, unavailable_in"""
 _QUERY = f"""
 SELECT wanted.need, near.*
-FROM unnest(%s::int[], %s::text[], %s::float8[], %s::float8[], %s::int[]) AS wanted(need, cells, at_lat, at_lng, most)
+FROM unnest(%s::int[], %s::text[], %s::float8[], %s::float8[], %s::int[], %s::text[])
+    AS wanted(need, cells, at_lat, at_lng, most, zone)
 CROSS JOIN LATERAL (
     SELECT {_COLUMNS} FROM drivers
     WHERE h3_cell = ANY(wanted.cells::bigint[]) AND availability IN ('AVAILABLE', 'BUSY')
+        AND (unavailable_in IS NULL OR wanted.zone = '' OR NOT wanted.zone = ANY(unavailable_in))
     ORDER BY holds < capacity DESC, (lat - at_lat) ^ 2
         + (least(abs(lng - at_lng), 360 - abs(lng - at_lng)) * cos(radians(at_lat))) ^ 2
     LIMIT wanted.most) AS near
@@ -84,14 +87,14 @@ class PostgresIndex:
         return [result for at in range(0, len(needs), _AT_ONCE) for result in self._answers(needs[at : at + _AT_ONCE])]
 
     def _answers(self, needs: Sequence[SearchNeed]) -> list[SearchResult]:
-        near: list[tuple[int, str, float, float, int]] = []
+        near: list[tuple[int, str, float, float, int, str]] = []
         named: list[tuple[int, str]] = []
         for number, need in enumerate(needs):
             if need.named:
                 named.append((number, need.named))
                 continue
             most = need.limit + len(need.excluded) + _SPARE
-            near.append((number, _cells(need), need.lat, need.lng, most))
+            near.append((number, _cells(need), need.lat, need.lng, most, need.zone))
         found: list[list[IndexedDriver]] = [[] for _ in needs]
         for row in self._rows(near, named):
             if row[2] is not None and row[3] is not None:
@@ -105,7 +108,7 @@ class PostgresIndex:
             self._connection = None
 
     def _rows(
-        self, near: list[tuple[int, str, float, float, int]], named: list[tuple[int, str]]
+        self, near: list[tuple[int, str, float, float, int, str]], named: list[tuple[int, str]]
     ) -> list[tuple[Any, ...]]:
         try:
             if self._connection is None:
@@ -113,7 +116,7 @@ class PostgresIndex:
                     self._dsn, autocommit=True, connect_timeout=1, options=f"-c statement_timeout={self._timeout_ms}"
                 )
                 self._connection.limit_s = self._timeout_ms / 1000 + _SPARE_S
-            columns = [[row[place] for row in near] for place in range(5)]
+            columns = [[row[place] for row in near] for place in range(6)]
             columns += [[number for number, _ in named], [name for _, name in named]]
             return self._connection.execute(_QUERY, columns).fetchall()
         except psycopg.Error as error:
@@ -128,6 +131,11 @@ def _cells(need: SearchNeed) -> str:
     return "{" + ",".join(str(h3.str_to_int(cell)) for cell in disk) + "}"
 
 
+def _zones(preferred: list[str] | None, unavailable: list[str] | None) -> tuple[tuple[str, ZonePreference], ...]:
+    good: list[tuple[str, ZonePreference]] = [(zone, "PREFERRED") for zone in preferred or ()]
+    return (*good, *((zone, "UNAVAILABLE") for zone in unavailable or ()))
+
+
 def _driver(row: tuple[Any, ...]) -> IndexedDriver:
     return IndexedDriver(
         driver_id=row[1],
@@ -139,4 +147,5 @@ def _driver(row: tuple[Any, ...]) -> IndexedDriver:
         rating=row[7],
         availability=row[8],
         last_assigned_ms=row[9],
+        zones=_zones(row[10], row[11]),
     )

@@ -17,8 +17,12 @@ from dispatch.inputs.candidates.port import BEYOND, IndexedDriver, IndexUnavaila
 FARTHEST_LAT = 85.05
 _SPARE = 4
 """Where a vehicle is wanted, so many times the limit is looked at, for some will not fit."""
+_MANY, _MOST = 100, 4_000
+"""So many times more are looked at, once, when those who do not work in the zone leave the list short."""
 _AT_ONCE = 32
 """Needs in one script: the server does nothing else meanwhile, and the time limit is for each."""
+_MOVED_AT_ONCE = 200
+"""Places in one command: the server does nothing else meanwhile."""
 _SEARCH = """
 if KEYS[5] and redis.call('GET', KEYS[5]) ~= '1' then
   return redis.error_reply('NOTFILLED the index is not complete')
@@ -72,6 +76,7 @@ class _Details(msgspec.Struct, array_like=True):
     rating: float
     availability: Any
     last_assigned_ms: int
+    zones: Any = ()
 
 
 class ValkeyIndex:
@@ -97,10 +102,18 @@ class ValkeyIndex:
         return [result for at in range(0, len(needs), _AT_ONCE) for result in self._answers(needs[at : at + _AT_ONCE])]
 
     def _answers(self, needs: Sequence[SearchNeed]) -> list[SearchResult]:
+        asked = self._asked(needs, 1)
+        again = [place for place, (need, drivers) in enumerate(asked) if _crowded_out(need, drivers)]
+        if again:
+            for place, answer in zip(again, self._asked([needs[place] for place in again], _MANY), strict=True):
+                asked[place] = answer
+        return [judge(need, drivers, "valkey") for need, drivers in asked]
+
+    def _asked(self, needs: Sequence[SearchNeed], times: int) -> list[tuple[SearchNeed, list[IndexedDriver]]]:
         arguments: list[Any] = []
         for need in needs:
-            spare = _SPARE if need.vehicle != "any" else 1
-            count = (need.limit + len(need.excluded)) * spare + 1
+            spare = (_SPARE if need.vehicle != "any" else 1) * times
+            count = min((need.limit + len(need.excluded)) * spare + 1, _MOST)
             lat = max(-FARTHEST_LAT, min(FARTHEST_LAT, need.lat))
             picky = "0" if need.vehicle == "any" else "1"
             arguments += [need.lng, lat, need.radius_m, BEYOND, count, need.named, picky]
@@ -108,7 +121,7 @@ class ValkeyIndex:
             answers: Any = self._search(keys=self._read, args=arguments)
         except redis.RedisError as error:
             raise IndexUnavailable(f"valkey: {error}") from error
-        return [judge(need, _drivers(answer), "valkey") for need, answer in zip(needs, answers, strict=True)]
+        return [(need, _drivers(answer)) for need, answer in zip(needs, answers, strict=True)]
 
     def put(self, drivers: Sequence[IndexedDriver]) -> None:
         """Takes drivers as they are now. Raises IndexUnavailable."""
@@ -120,7 +133,7 @@ class ValkeyIndex:
             place = (driver.lng, driver.lat, driver.driver_id)
             batch.geoadd(everybody, place)
             known = (driver.vehicle, driver.capacity, driver.orders, driver.rating, driver.availability,
-                     driver.last_assigned_ms)  # fmt: skip
+                     driver.last_assigned_ms, driver.zones)  # fmt: skip
             batch.hset(status, driver.driver_id, msgspec.msgpack.encode(known))
             works = driver.availability in ("AVAILABLE", "BUSY")
             for key, belongs in ((free, driver.free), (busy, works and not driver.free)):
@@ -133,10 +146,11 @@ class ValkeyIndex:
     def move(self, places: Sequence[tuple[str, float, float]]) -> None:
         """Takes new places of known drivers. Raises IndexUnavailable."""
         batch = self._client.pipeline(transaction=False)
-        for driver_id, lat, lng in places:
-            if abs(lat) <= FARTHEST_LAT:
-                for key in self._keys[:3]:
-                    batch.geoadd(key, (lng, lat, driver_id), xx=True)
+        held = [(lng, lat, driver_id) for driver_id, lat, lng in places if abs(lat) <= FARTHEST_LAT]
+        for at in range(0, len(held), _MOVED_AT_ONCE):
+            flat = [value for place in held[at : at + _MOVED_AT_ONCE] for value in place]
+            for key in self._keys[:3]:
+                batch.geoadd(key, flat, xx=True)
         self._execute(batch)
 
     def clear(self) -> None:
@@ -183,6 +197,14 @@ class ValkeyIndex:
             raise IndexUnavailable(f"valkey: {error}") from error
 
 
+def _crowded_out(need: SearchNeed, drivers: Sequence[IndexedDriver]) -> bool:
+    """Whether those who do not work in the zone took the places of others on the list."""
+    if not need.zone or need.named or len(drivers) < need.limit:
+        return False
+    there = sum(driver.free and driver.says_of(need.zone) != "UNAVAILABLE" for driver in drivers)
+    return there < min(need.limit, sum(driver.free for driver in drivers))
+
+
 def _drivers(answer: Sequence[bytes]) -> list[IndexedDriver]:
     drivers = []
     for at in range(0, len(answer), 4):
@@ -198,6 +220,7 @@ def _drivers(answer: Sequence[bytes]) -> list[IndexedDriver]:
                 rating=known.rating,
                 availability=known.availability,
                 last_assigned_ms=known.last_assigned_ms,
+                zones=tuple((name, word) for name, word in known.zones),
             )
         )
     return drivers

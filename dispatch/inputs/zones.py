@@ -1,0 +1,197 @@
+"""The zones in force, how they are doing, and the incentives: what a decision may know of a place.
+
+Followed from three topics. `zones`: an import takes effect as a whole, with the ZonesPublished that ends it; a record
+that cannot be read changes nothing. `incentives`: the last word on each. `zone.health`: the last of each zone, believed
+for a short while.
+"""
+
+import threading
+import time
+from collections.abc import Iterable
+
+import msgspec
+import structlog
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+from dispatch.contract import codec, topics
+from dispatch.contract.errors import ContractError
+from dispatch.contract.records.system import IncentivePublished, ZoneHealth, ZonePublished, ZonesPublished
+from dispatch.core.facts import ZoneFacts
+from dispatch.core.zone_files import ZoneFileError, geometry_text, shape_of
+from dispatch.core.zones import Zone, ZoneTable
+from dispatch.log.reading import watermarks
+
+BELIEVED_MS = 15_000
+"""Counts older than this are not known any more."""
+RECENT_MS = 60_000
+"""So far back health is read at the start."""
+VERSION_KEY = b"_version"
+logger = structlog.get_logger("dispatch.inputs.zones")
+
+
+class ZoneBoard:
+    """What is known now. Read by deciders, changed by `apply` from one thread: a reader sees the old or the new."""
+
+    def __init__(self, table: ZoneTable | None = None) -> None:
+        self.table = table or ZoneTable()
+        self.published = ZonesPublished(version=self.table.version, zones=0, at_ms=0, actor_id="nobody")
+        self.health: dict[str, ZoneHealth] = {}
+        self.incentives: dict[str, tuple[IncentivePublished, ...]] = {}
+        """Zone -> those that were set and not removed, whether they run or not."""
+        self._staged: dict[str, Zone | None] = {}
+
+    def apply(self, key: bytes | None, value: bytes | None) -> None:
+        """Takes one record of any of the topics. Raises ContractError and changes nothing."""
+        name = (key or b"").decode(errors="replace")
+        if value is None:
+            self._staged[name] = None
+            self._no_incentive(name)
+            return
+        match codec.decode_checked(value):
+            case ZonePublished() as record:
+                self._staged[record.zone_id] = zone_of(record)
+            case ZonesPublished() as record:
+                self._take_over(record)
+            case IncentivePublished() as record:
+                self._no_incentive(record.incentive_id)
+                others = self.incentives.get(record.zone, ())
+                self.incentives = {**self.incentives, record.zone: (*others, record)}
+            case ZoneHealth() as record:
+                self.health[record.zone] = record
+            case other:
+                raise ContractError(f"a {type(other).__name__} says nothing of zones")
+
+    def facts(self, zone_id: str, now_ms: int, currency: str = "") -> ZoneFacts:
+        """What a decision may know of this zone at this moment, UTC ms."""
+        table = self.table
+        zone, health = table.zones.get(zone_id), self.health.get(zone_id)
+        fresh = health is not None and abs(now_ms - health.at_ms) <= BELIEVED_MS
+        return ZoneFacts(
+            zone=zone_id,
+            version=table.version,
+            known=zone is not None,
+            drivers_online=health.drivers_online if health is not None and fresh else None,
+            min_drivers_online=zone.min_drivers_online if zone else 0,
+            target_wait_s=zone.target_wait_s if zone else 0,
+            pressure=health.pressure if health is not None and fresh else 0,
+            incentive_minor=self.bonus_minor(zone_id, now_ms, currency),
+            incentive_currency=currency,
+        )
+
+    def bonus_minor(self, zone_id: str, now_ms: int, currency: str) -> int:
+        """The highest bonus that runs at this moment in this currency; they do not add up."""
+        running = (
+            one.bonus_minor
+            for one in self.incentives.get(zone_id, ())
+            if one.currency == currency and one.starts_at_ms <= now_ms < one.ends_at_ms
+        )
+        return max(running, default=0)
+
+    def _take_over(self, record: ZonesPublished) -> None:
+        zones: dict[str, Zone] = dict(self.table.zones)
+        for name, zone in self._staged.items():
+            zones.pop(name, None)
+            if zone is not None:
+                zones[name] = zone
+        self._staged = {}
+        self.table, self.published = ZoneTable(zones.values(), record.version), record
+
+    def _no_incentive(self, incentive_id: str) -> None:
+        for zone, known in self.incentives.items():
+            if any(one.incentive_id == incentive_id for one in known):
+                rest = tuple(one for one in known if one.incentive_id != incentive_id)
+                self.incentives = {**self.incentives, zone: rest}
+                return
+
+
+def zone_of(record: ZonePublished) -> Zone:
+    """The zone in a record. Raises ContractError for a geometry that cannot be used."""
+    try:
+        made = shape_of(msgspec.json.decode(record.geometry))
+    except (ZoneFileError, msgspec.DecodeError) as error:
+        raise ContractError(f"zone {record.zone_id}: {error}", "geometry") from error
+    return Zone(
+        zone_id=record.zone_id,
+        name=record.name,
+        priority=record.priority,
+        min_drivers_online=record.min_drivers_online,
+        target_wait_s=record.target_wait_s,
+        shape=made,
+    )
+
+
+def zone_record(zone: Zone, version: int) -> ZonePublished:
+    """The record that publishes a zone."""
+    return ZonePublished(
+        zone_id=zone.zone_id,
+        name=zone.name,
+        priority=zone.priority,
+        min_drivers_online=zone.min_drivers_online,
+        target_wait_s=zone.target_wait_s,
+        version=version,
+        geometry=geometry_text(zone),
+    )
+
+
+class ZoneFollower:
+    """Keeps a ZoneBoard true to the topics: zones and incentives whole, health from a minute ago; then by a thread."""
+
+    def __init__(self, brokers: str, namespace: str, board: ZoneBoard) -> None:
+        self._board = board
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="zones", daemon=True)
+        self._whole = [namespace + topic.name for topic in (topics.ZONES, topics.INCENTIVES)]
+        self._health = namespace + topics.ZONE_HEALTH.name
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": brokers,
+                "group.id": "zones-are-never-committed",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",
+                "isolation.level": "read_committed",
+                "fetch.wait.max.ms": 200,
+                "reconnect.backoff.max.ms": 1_000,
+            }
+        )
+
+    def start(self) -> ZoneBoard:
+        """Reads what is there, then follows. Raises confluent_kafka.KafkaException when Kafka is not reachable."""
+        names = [*self._whole, self._health]
+        lows_and_ends = {name: watermarks(self._consumer, TopicPartition(name, 0)) for name in names}
+        since = TopicPartition(self._health, 0, time.time_ns() // 1_000_000 - RECENT_MS)
+        (found,) = self._consumer.offsets_for_times([since], timeout=30)
+        first = {name: low for name, (low, _) in lows_and_ends.items()}
+        first[self._health] = found.offset if found.offset >= 0 else lows_and_ends[self._health][1]
+        behind = {name for name in names if first[name] < lows_and_ends[name][1]}
+        self._consumer.assign([TopicPartition(name, 0, first[name]) for name in names])
+        while behind:
+            behind -= self._take(self._consumer.consume(500, 0.2))
+        self._thread.start()
+        return self._board
+
+    def stop(self) -> None:
+        """Ends the thread and closes the consumer."""
+        self._stopping.set()
+        self._thread.join()
+        self._consumer.close()
+
+    def _follow(self) -> None:
+        while not self._stopping.is_set():
+            self._take(self._consumer.consume(500, 0.5))
+
+    def _take(self, messages: Iterable[Message]) -> set[str]:
+        """Applies them; gives the topics whose end was reached."""
+        ended = set()
+        for message in messages:
+            if (error := message.error()) is not None:
+                if error.code() == KafkaError._PARTITION_EOF:
+                    ended.add(message.topic() or "")
+                else:
+                    logger.warning("zones_unreachable", error=str(error))
+                continue
+            try:
+                self._board.apply(message.key(), message.value())
+            except ContractError as refused:
+                logger.error("zones_refused", topic=message.topic(), offset=message.offset(), reason=str(refused))
+        return ended
