@@ -9,6 +9,7 @@ from dispatch.contract.records import delivery_events as events
 from dispatch.contract.records.delivery_events import DeliveryEvent
 from dispatch.contract.records.shared import Candidate, OfferTerms
 from dispatch.contract.score import parts_of, why_before
+from projections.story_eta import arrivals, eta_changed
 from projections.story_money import earning, economics, price
 
 _AVAILABILITY_WORDS = {"ON_BREAK": "on a break", "SHIFT_ENDED": "off shift", "OFFLINE": "offline", "PAUSED": "paused"}
@@ -53,7 +54,9 @@ def _sentences(event: DeliveryEvent) -> list[str]:
         case events.DriverAssigned():
             how = _HOW.get(event.how, event.how)
             told = f"Assigned to {event.driver_id}, {how}, {event.search_ms / 1000:.1f} s after it was ready"
-            return [told, f"  {earning(event.terms)}"]
+            return [told, f"  {earning(event.terms)}", *arrivals(event.terms)]
+        case events.EtaChanged():
+            return eta_changed(event)
         case events.DeliveryCreated(order=order):
             money = f"{order.order_value_minor / 100:.2f} {order.currency}"
             known = f"Order {order.seller_order_id} of {order.seller_id} ({order.store_name}), {money}, became known"

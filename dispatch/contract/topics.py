@@ -51,19 +51,24 @@ RULES_HISTORY = Topic("rules.history", "policy or flag", "every policy and flag 
 FLAGS = Topic("flags", "flag", "feature flags", -1, compacted=True, partitions="one")
 MODELS = Topic("models", "model", "what was learned from the log, as in force", -1, compacted=True, partitions="one")
 DRIVER_SCORES = Topic("driver.scores", "driver_id", "each driver's score", -1, compacted=True, partitions="one")
+ETA_MODEL = Topic(
+    "eta.model", "zone, hour or store", "how arrivals spread, learned", -1, compacted=True, partitions="one"
+)
 ZONES = Topic("zones", "zone id", "the zones in force, an import at a time", -1, compacted=True, partitions="one")
 ZONE_HEALTH = Topic("zone.health", "zone id", "how each zone is doing, every few seconds", HOUR_MS, partitions="one")
 ZONE_REQUESTS = Topic("zone.requests", "zone id", "drivers are asked to come to a zone", DAY_MS, partitions="one")
 INCENTIVES = Topic("incentives", "incentive id", "bonuses by zone and time", -1, compacted=True, partitions="one")
+PRICES = Topic("prices", "zone", "each zone's dynamic price", -1, compacted=True, partitions="one")
 CONTACTS = Topic("contacts", "delivery_id or driver_id", "personal data, and only here", -1, compacted=True)
 NOTICES = Topic("notices", "recipient", "customer, driver, operations and support notices", 7 * DAY_MS)
 DEAD_LETTERS = Topic("dead.letters", "source", "what could not be read or handled", 30 * DAY_MS, partitions="one")
 
 CATALOGUE: tuple[Topic, ...] = (
+    PRICES,
     ORDERS_INBOUND, DELIVERY_COMMANDS, DRIVER_COMMANDS, DELIVERY_EVENTS, DRIVER_EVENTS, OFFERS, DECISIONS, REPLIES,
     DELIVERY_STATE, DRIVER_STATE, DRIVER_LOCATIONS, POLICIES, FLAGS, RULES_HISTORY, CONTACTS, NOTICES, DEAD_LETTERS,
     ZONES, ZONE_HEALTH, ZONE_REQUESTS, INCENTIVES,
-    MODELS, DRIVER_SCORES,
+    MODELS, DRIVER_SCORES, ETA_MODEL,
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from world import World, an_order
 
 from dispatch.contract import identity
 from dispatch.contract.records import delivery_commands as dc
+from dispatch.contract.records.shared import Eta, EtaBand
 from dispatch.core import delivery
 from dispatch.core.delivery.states import Phase
 from dispatch.core.facts import Refusal
@@ -104,6 +105,13 @@ PHASES: dict[str, Callable[[], World]] = {
 COMMANDS: dict[str, type[Any]] = {command.__name__: command for command in get_args(dc.DeliveryCommand)}
 
 
+def late(world: World) -> Eta:
+    """Both arrivals an hour from now, or the one that is still to come."""
+    band = EtaBand(p10_ms=world.now_ms, p50_ms=world.now_ms + 3_600_000, p90_ms=world.now_ms + 7_200_000, confidence=50)
+    state = world.deliveries.get(NAME) or delivery.initial(NAME)
+    return Eta(pickup=None if delivery.status(state) == "picked_up" else band, delivery=band)
+
+
 def sample(world: World, command: str) -> tuple[str, dict[str, Any]]:
     """Who gives the command in this phase, and its fields: about the offer that is open or held, if there is one."""
     state = world.deliveries.get(NAME) or delivery.initial(NAME)
@@ -129,6 +137,7 @@ def sample(world: World, command: str) -> tuple[str, dict[str, Any]]:
         "EscalateDelivery": ("admin", {}),
         "ReassignDelivery": ("admin", {"reason": "admin_forced"}),
         "AssignDriver": ("admin", {"driver_id": "cleo", "note": "she is at the store"}),
+        "UpdateEta": ("system", {**offer, "eta": late(world), "why": "driver_moved"}),
         "DeliveryTimerDue": (
             "system",
             {"timer": due.kind, "due_at_ms": due.at_ms, "ref": due.ref}

@@ -8,7 +8,7 @@ import pytest
 from dispatch.contract import identity
 from dispatch.contract.records import delivery_events as de
 from dispatch.contract.records import driver_events as dr
-from dispatch.contract.records.shared import Candidate, OfferTerms, Order
+from dispatch.contract.records.shared import Candidate, Eta, EtaBand, OfferTerms, Order
 from projections.migrate import down, up
 from projections.models import FOLDED, Folded
 from projections.models.audit import WORDS, chained
@@ -59,6 +59,9 @@ def an_event(kind: type[Any], **fields: Any) -> Any:
             made[name] = False
         elif hint is str:
             made[name] = "word"
+        elif hint is Eta:
+            band = EtaBand(p10_ms=AT_MS, p50_ms=AT_MS, p90_ms=AT_MS, confidence=80)
+            made[name] = Eta(pickup=band, delivery=band)
         elif type(None) in arguments:
             made[name] = None
         else:
