@@ -26,12 +26,23 @@ class Settings(BaseSettings):
     slot: int = Field(0, ge=0, le=1023, description="This process' slot: its identity to Kafka.")
     batch_limit: int = Field(2_000, ge=1, le=10_000, description="Commands in one transaction, at most.")
     state_format: int = Field(2, ge=1, le=2, description="Form of states written: 1 until every worker reads 2.")
+    quote_key: str = Field(
+        "",
+        pattern=r"^(.{16,200})?$",
+        description="Secret that seals quotes, 16 characters or more. Empty: a file in BATON_HOME.",
+    )
     health_port: int = Field(0, ge=0, le=65535, description="Port of /health, /ready and /metrics. 0: any free one.")
     gateway_host: str = Field("127.0.0.1", description="Where the gateway listens. Loopback until sign-in exists.")
     gateway_port: int = Field(8080, ge=0, le=65535, description="The gateway's port.")
     reply_timeout_s: float = Field(5.0, gt=0, le=60, description="How long a request waits for its decision.")
     geo_timeout_ms: int = Field(50, ge=1, le=5_000, description="Time limit of a candidate lookup in Valkey.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severe log line.")
+    notify_customer: str = Field("", description="Where customers are told: URLs parted by blanks, docs/notices.md.")
+    notify_driver: str = Field("", description="Where drivers are told.")
+    notify_operations: str = Field("", description="Where operations are told.")
+    notify_support: str = Field("", description="Where support tickets are sent.")
+    webhook_secret: str = Field("", repr=False, description="Signs webhooks: base64, as Standard Webhooks has it.")
+    language: str = Field("en", description="Of notices to those whose language is not known: en, de, es, hi.")
 
     @cached_property
     def postgres_dsn(self) -> str:
@@ -46,4 +57,5 @@ def load() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "BATON_" + "_".join(str(part) for part in first["loc"]).upper()
-        raise SettingsError(f"{name} is {first['input']!r}: {first['msg']}") from error
+        seen = "not what is wanted" if name.endswith("_KEY") else repr(first["input"])
+        raise SettingsError(f"{name} is {seen}: {first['msg']}") from error

@@ -83,6 +83,7 @@ class OrderBody(Body):
     order_value_minor: Minor
     delivery_fee_minor: Minor = 0
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    quote_id: Annotated[str, Field(max_length=400, pattern=r"^[A-Za-z0-9_.-]*$")] = ""
     prep_s: Annotated[int, Field(ge=0, le=172_800)] = 300
     placed_at: Past | None = None
     customer: Customer = Customer()
@@ -103,6 +104,7 @@ class OrderBody(Body):
             "order_value_minor": self.order_value_minor,
             "delivery_fee_minor": self.delivery_fee_minor,
             "currency": self.currency,
+            "quote_id": self.quote_id,
             "prep_s": self.prep_s,
             "placed_at_ms": round(placed),
             "customer_name": self.customer.name,

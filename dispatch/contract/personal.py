@@ -46,6 +46,7 @@ def split(inbound: InboundOrderPlaced | InboundOrderReady) -> tuple[str, Order, 
         cash=inbound.cash,
         promised_from_ms=inbound.promised_from_ms,
         promised_to_ms=inbound.promised_to_ms,
+        quote_id=inbound.quote_id,
         contact_digest=_digest(contact),
     )
     return delivery_id, order, contact

@@ -24,6 +24,9 @@ CATALOGUE: dict[str, tuple[str, ...]] = {
     "dead_lettered": ("count",),
     "rules_unreachable": ("error",),
     "rules_refused": ("topic", "offset", "reason"),
+    "prices_unreachable": ("reason",),
+    "prices_refused": ("topic", "offset", "reason"),
+    "price_changed": ("zone", "percent", "pressure"),
     "standing_unreachable": ("reason",),
     "standing_refused": ("topic", "offset", "reason"),
     "driver_scores_told": ("drivers", "seconds"),
@@ -37,6 +40,9 @@ CATALOGUE: dict[str, tuple[str, ...]] = {
     "projected": ("events",),
     "poison": ("topic", "partition", "offset", "reason"),
     "failed": ("process", "reason"),
+    "notice_failed": ("notice", "kind", "reason"),
+    "notice_dead": ("notice", "kind", "reason"),
+    "time_zone_unknown": ("name",),
 }
 """Every event that is logged, and the fields that come with it. A test holds the calls to it."""
 

@@ -19,6 +19,8 @@ from dispatch.contract.records.system import Decision, Reply
 from dispatch.contract.topics import Topic
 from dispatch.core.facts import Deadline as CoreDeadline
 from dispatch.core.facts import Facts, Refusal, SearchNeed, SearchResult, ZoneFacts
+from dispatch.core.quotes import Quote, ZonePriceFact
+from dispatch.inputs.prices import OrderPrices
 from dispatch.inputs.rules import Rules
 from dispatch.inputs.zones import ZoneBoard
 from dispatch.log.application import Context, Deadline, Message, Record, Step
@@ -65,7 +67,13 @@ class CoreAggregate(Generic[S]):
     """The host's Aggregate over one core."""
 
     def __init__(
-        self, core: Core[S], topics: tuple[Topic, Topic], rules: Rules, namespace: str, zones: ZoneBoard | None = None
+        self,
+        core: Core[S],
+        topics: tuple[Topic, Topic],
+        rules: Rules,
+        namespace: str,
+        zones: ZoneBoard | None = None,
+        prices: OrderPrices | None = None,
     ) -> None:
         commands, state = topics
         self.name: str = core.kind
@@ -74,6 +82,7 @@ class CoreAggregate(Generic[S]):
         self._core = core
         self._rules = rules
         self._zones = zones or ZoneBoard()
+        self._prices = prices or OrderPrices()
         self._router = Router(namespace)
         self._hints = ReservedHints()
         self._decisions = namespace + "decisions"
@@ -128,8 +137,16 @@ class CoreAggregate(Generic[S]):
         search = self._hints.applied(fact, context.wall_ms) if fact is not None else None
         zone = zone_facts(self._zones, state, command, context.wall_ms)
         policy = rules.policy_for(zone.zone) if zone is not None else rules.policy
+        price, quote = self._prices.facts(state, command, zone.zone if zone is not None else "none")
         facts = Facts(
-            now_ms=context.now_ms, wall_ms=context.wall_ms, policy=policy, flags=rules.flags, search=search, zone=zone
+            now_ms=context.now_ms,
+            wall_ms=context.wall_ms,
+            policy=policy,
+            flags=rules.flags,
+            search=search,
+            zone=zone,
+            price=price,
+            quote=quote,
         )
         if isinstance(command, DeliveryTimerDue) and command.timer == _FORGET:
             return Step(state=None, messages=[], deadlines=(), outcome=b"")
@@ -215,10 +232,12 @@ class _RecordedFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     flags: Any
     search: SearchResult | None = None
     zone: ZoneFacts | None = None
+    price: ZonePriceFact | None = None
+    quote: Quote | None = None
 
 
 _FACTS = msgspec.json.Encoder()
 
 
 def _recorded(facts: Facts) -> bytes:
-    return _FACTS.encode(_RecordedFacts(facts.wall_ms, facts.flags, facts.search, facts.zone))
+    return _FACTS.encode(_RecordedFacts(facts.wall_ms, facts.flags, facts.search, facts.zone, facts.price, facts.quote))

@@ -5,6 +5,7 @@ from typing import get_args
 from dispatch.contract import topics
 from dispatch.contract.records import delivery_commands, driver_commands
 from dispatch.core import delivery, driver
+from dispatch.inputs.prices import OrderPrices
 from dispatch.inputs.rules import Rules
 from dispatch.inputs.zones import ZoneBoard
 from dispatch.processors.aggregate import Core, CoreAggregate
@@ -53,10 +54,10 @@ DRIVER: Core[driver.Driver] = Core(
 
 
 def aggregates(
-    rules: Rules, namespace: str, zones: ZoneBoard | None = None
+    rules: Rules, namespace: str, zones: ZoneBoard | None = None, prices: OrderPrices | None = None
 ) -> tuple[CoreAggregate[delivery.Delivery], CoreAggregate[driver.Driver]]:
     """The delivery and the driver, ready for the host."""
     return (
-        CoreAggregate(DELIVERY, (topics.DELIVERY_COMMANDS, topics.DELIVERY_STATE), rules, namespace, zones),
-        CoreAggregate(DRIVER, (topics.DRIVER_COMMANDS, topics.DRIVER_STATE), rules, namespace, zones),
+        CoreAggregate(DELIVERY, (topics.DELIVERY_COMMANDS, topics.DELIVERY_STATE), rules, namespace, zones, prices),
+        CoreAggregate(DRIVER, (topics.DRIVER_COMMANDS, topics.DRIVER_STATE), rules, namespace, zones, prices),
     )

@@ -13,6 +13,8 @@ from dispatch.contract import topics
 from dispatch.contract.records.system import DeadLetter as DeadLetterRecord
 from dispatch.core.facts import SearchNeed, SearchResult
 from dispatch.inputs.candidates import open_index
+from dispatch.inputs.prices import OrderPrices, PriceBoard, PriceFollower
+from dispatch.inputs.quotes import seal_of
 from dispatch.inputs.rules import Rules, RulesFollower
 from dispatch.inputs.standing import Standing, StandingFollower, with_standing
 from dispatch.inputs.zones import ZoneBoard, ZoneFollower
@@ -34,7 +36,12 @@ CRASH_AT = "BATON_CRASH_AT"
 
 
 def application(
-    rules: Rules, namespace: str, lookup: Lookup, worker: str = "worker", zones: ZoneBoard | None = None
+    rules: Rules,
+    namespace: str,
+    lookup: Lookup,
+    worker: str = "worker",
+    zones: ZoneBoard | None = None,
+    prices: OrderPrices | None = None,
 ) -> Application:
     """Everything that a worker decides."""
     router = Router(namespace)
@@ -43,7 +50,11 @@ def application(
         return router.message(dead_letter_record(letter, worker))
 
     return Application(
-        aggregates(rules, namespace, zones), (InboundDoor(namespace),), lookup, dead_letter, router.topics_written()
+        aggregates(rules, namespace, zones, prices),
+        (InboundDoor(namespace),),
+        lookup,
+        dead_letter,
+        router.topics_written(),
     )
 
 
@@ -83,6 +94,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
     follower.start()
     zones = ZoneFollower(settings.kafka, settings.namespace, ZoneBoard())
     board = zones.start()
+    prices = PriceFollower(settings.kafka, settings.namespace, PriceBoard())
+    priced = OrderPrices(prices.start(), seal_of(settings))
     known = StandingFollower(settings.kafka, settings.namespace, Standing())
     index = open_index(settings)
 
@@ -98,7 +111,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         journal=Path(settings.home) / "journal" / f"{settings.namespace}worker-{settings.slot}.json",
     )
     search = with_standing(lookup, known.start(), rules)
-    app = application(rules, settings.namespace, search, f"worker-{settings.slot}", board)
+    app = application(rules, settings.namespace, search, f"worker-{settings.slot}", board, priced)
     worker = Worker(host, app, probe=crash_probe(os.environ.get(CRASH_AT, "")))
     health = HealthServer(settings.health_port, worker.parts)
     logs.get("dispatch.processors").info("started", process=f"worker-{settings.slot}")
@@ -109,6 +122,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         health.stop()
         follower.stop()
         zones.stop()
+        prices.stop()
         known.stop()
         index.close()
 

@@ -1,0 +1,76 @@
+"""Quotes carry themselves: an id is the quote, packed, and a seal (HMAC-SHA-256) that only holders of the key can make.
+
+So nothing is stored, none is lost with a machine, and one is as good on every worker (docs/decisions, "Quotes carry
+themselves"). Every process must hold the same key: BATON_QUOTE_KEY, or the file that the first process of a local stack
+makes in BATON_HOME. A quote sealed with another key is unknown: the order is priced anew, which the delivery says.
+"""
+
+import base64
+import binascii
+import hmac
+import os
+import secrets
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+
+from dispatch.config import Settings
+from dispatch.core.quotes import Quote
+
+_SEAL_BYTES = 16
+_FORM = b"1"
+_KEY_FILE = "quote.key"
+_UNPACK = msgspec.msgpack.Decoder(tuple)
+
+
+class QuoteSeal:
+    """Makes ids of quotes and opens them."""
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) < _SEAL_BYTES:
+            raise ValueError(f"a key of {len(key)} bytes seals nothing; at least {_SEAL_BYTES} are wanted")
+        self._key = key
+
+    def sealed(self, quote: Quote) -> str:
+        """The id: letters, digits, `-` and `_`, about 150 of them."""
+        body = _FORM + msgspec.msgpack.encode(msgspec.structs.astuple(quote))
+        return base64.urlsafe_b64encode(body + self._of(body)).decode().rstrip("=")
+
+    def opened(self, quote_id: str) -> Quote | None:
+        """The quote, or None for what was not sealed with this key."""
+        try:
+            whole = base64.urlsafe_b64decode(quote_id + "=" * (-len(quote_id) % 4))
+        except (binascii.Error, ValueError):
+            return None
+        body, seal = whole[:-_SEAL_BYTES], whole[-_SEAL_BYTES:]
+        if not hmac.compare_digest(seal, self._of(body)) or not body.startswith(_FORM):
+            return None
+        values = _UNPACK.decode(body[len(_FORM) :])
+        return msgspec.convert(dict(zip(Quote.__struct_fields__, values, strict=True)), Quote)
+
+    def _of(self, body: bytes) -> bytes:
+        return hmac.new(self._key, body, sha256).digest()[:_SEAL_BYTES]
+
+
+def seal_of(settings: Settings) -> QuoteSeal:
+    """The seal of these settings; makes the key's file when there is neither setting nor file. Raises OSError."""
+    if settings.quote_key:
+        return QuoteSeal(settings.quote_key.encode())
+    return QuoteSeal(_key_in(Path(settings.home) / _KEY_FILE))
+
+
+def _key_in(file: Path) -> bytes:
+    """The file's key. Of several processes that start at once one makes it, whole before it has its name."""
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+            stream.write(secrets.token_hex(32))
+        try:
+            os.link(draft, file)
+        except FileExistsError:
+            return _key_in(file)
+        finally:
+            draft.unlink()
+    return file.read_text().strip().encode()
