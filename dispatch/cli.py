@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from dispatch import __version__, config, rules_cli
+from dispatch import __version__, config, ranking_cli, rules_cli
 from dispatch.config import Settings
 
 _ABOUT = "Baton takes an order that is ready at a store and sees it into a customer's hands. First: `baton demo`."
@@ -104,6 +104,7 @@ def _rules_reached() -> Settings:
 
 
 rules_cli.attach(app, _rules_reached)
+ranking_cli.attach(app, run_app, _settings, _require_kafka)
 
 
 @app.command()
@@ -227,6 +228,17 @@ def projector(health_port: Port = 0) -> None:
     settings = _settings(health_port=health_port)
     logs.configure("projector", settings.log_level)
     _until_signalled(lambda stop: run(settings.kafka, settings.postgres, settings.namespace, health_port, stop))
+
+
+@run_app.command()
+def notifier(health_port: Port = 0) -> None:
+    """Tell customers, drivers, operations and support; keep tickets."""
+    from dispatch.log import logs
+    from dispatch.notices.service import run
+
+    settings = _settings(health_port=health_port)
+    logs.configure("notifier", settings.log_level)
+    _until_signalled(lambda stop: run(settings, stop))
 
 
 @run_app.command()
