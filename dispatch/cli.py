@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from dispatch import __version__, config, ranking_cli, rules_cli
+from dispatch import __version__, config, ranking_cli, rules_cli, zones_cli
 from dispatch.config import Settings
 
 _ABOUT = "Baton takes an order that is ready at a store and sees it into a customer's hands. First: `baton demo`."
@@ -104,6 +104,7 @@ def _rules_reached() -> Settings:
 
 
 rules_cli.attach(app, _rules_reached)
+zones_cli.attach(app, _settings, _require_kafka)
 ranking_cli.attach(app, run_app, _settings, _require_kafka)
 
 

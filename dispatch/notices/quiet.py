@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from functools import cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dispatch.contract.records.system import Notice
 from dispatch.core.policy import NoticePolicy
+from dispatch.log import logs
 from dispatch.notices.kinds import Kind
+
+logger = logs.get("dispatch.notices.quiet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +22,17 @@ class Sending:
 
 
 def zone_of(policy: NoticePolicy) -> ZoneInfo:
-    """The policy's time zone. Raises ZoneInfoNotFoundError for a name that this machine does not know."""
-    return ZoneInfo(policy.time_zone)
+    """The policy's time zone; UTC, once said in the log, for a name that this machine does not know."""
+    return _zone(policy.time_zone)
+
+
+@cache
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        logger.error("time_zone_unknown", name=name)
+        return ZoneInfo("UTC")
 
 
 def quiet_hours(policy: NoticePolicy, audience: str) -> tuple[int, int]:
@@ -38,7 +51,7 @@ def most(policy: NoticePolicy, audience: str) -> int:
 
 
 def quiet_until_ms(policy: NoticePolicy, audience: str, now_ms: int, zone: ZoneInfo) -> int | None:
-    """The end of the quiet hours that `now_ms` lies in; None outside them. Days of 23 and 25 hours count as they are."""
+    """The end of the quiet hours that `now_ms` lies in; None outside them. Days may have 23 or 25 hours."""
     begin_h, end_h = quiet_hours(policy, audience)
     local = datetime.fromtimestamp(now_ms / 1000, zone)
     if not (begin_h <= local.hour < end_h if begin_h < end_h else local.hour >= begin_h or local.hour < end_h):

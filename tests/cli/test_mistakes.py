@@ -143,7 +143,7 @@ def test_a_file_that_cannot_be_sent_is_told_before_anything_is_asked_of_kafka(
 @pytest.mark.parametrize(
     "arguments",
     [["delivery", "x"], ["check"], ["feed", "orders.csv"], ["setup"], ["run", "worker"], ["run", "streams"],
-     ["run", "projector"], ["run", "gateway"]],
+     ["run", "projector"], ["run", "notifier"], ["run", "gateway"]],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip
 def test_without_a_stack_it_is_told_how_to_have_one(terminal: Terminal, tmp_path: Path, arguments: list[str]) -> None:
@@ -207,7 +207,7 @@ def test_the_demonstration_does_not_remove_a_folder_that_is_not_its_own(terminal
 @pytest.mark.parametrize(
     "arguments",
     [[], ["run"], *([name] for name in ("up", "down", "status", "setup", "feed", "drivers", "demo", "delivery", "check",
-     "version")), *(["run", name] for name in ("worker", "streams", "projector", "gateway"))],
+     "version")), *(["run", name] for name in ("worker", "streams", "projector", "notifier", "gateway"))],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip
 def test_help_fits_80_columns_and_cuts_no_word(terminal: Terminal, arguments: list[str]) -> None:

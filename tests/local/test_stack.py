@@ -87,7 +87,14 @@ def test_a_server_that_cannot_start_is_told_with_its_last_words(tmp_path: Path) 
 
 def test_the_plan_of_a_whole_stack_names_every_process(tmp_path: Path) -> None:
     made = plan(Addresses(), StackOptions(workers=2, speed=60), tmp_path)
-    assert [spec.name for spec in made.processes] == ["worker-0", "worker-1", "streams", "projector", "gateway"]
+    assert [spec.name for spec in made.processes] == [
+        "worker-0",
+        "worker-1",
+        "streams",
+        "projector",
+        "notifier",
+        "gateway",
+    ]
     assert Plan.load(made.dump()) == made
 
 
