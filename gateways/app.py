@@ -14,10 +14,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from dispatch import __version__
 from dispatch.config import Settings
 from dispatch.contract.errors import OutOfLimits
-from gateways import admin, drivers, orders, problems, sockets
+from gateways import admin, drivers, locations, orders, problems, sockets
 from gateways.commands import Commander, json
 from gateways.log_client import LogClient
 from gateways.reads import Reads
+from gateways.rules import RulesInForce
 
 LARGEST_BODY = 65_536
 
@@ -65,14 +66,19 @@ def create_app(settings: Settings) -> FastAPI:
     reads = Reads(settings.postgres)
     listeners = sockets.Sockets(reads)
     log = LogClient(settings.kafka, settings.namespace, settings.slot, listeners)
+    in_force = RulesInForce(settings.kafka, settings.namespace)
+    places = locations.Locations(log, in_force.rules)
+    listeners.heard_by(places)
     keys = redis.Redis.from_url(settings.valkey, socket_timeout=0.2) if settings.valkey else None
     commander = Commander(log, keys, settings.namespace, settings.reply_timeout_s)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await reads.open()
+        in_force.start()
         log.start()
         yield
+        in_force.stop()
         log.stop()
         await reads.close()
         if keys is not None:
@@ -108,6 +114,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     app.include_router(orders.routes(commander))
     app.include_router(drivers.routes(commander, reads, listeners))
+    app.include_router(locations.routes(places))
     app.include_router(admin.routes(commander, reads))
     app.include_router(sockets.routes(listeners))
     return app

@@ -1,15 +1,12 @@
-"""Doors for drivers: sign-on, shifts, breaks, location, offers, progress."""
+"""Doors for drivers: sign-on, shifts, breaks, offers, progress."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request, Response
 
-from dispatch.contract import topics
-from dispatch.contract.limits import check
 from dispatch.contract.records import delivery_commands as deliveries
 from dispatch.contract.records import driver_commands as drivers
-from dispatch.contract.records.system import DriverLocation
-from gateways.commands import DELIVERIES, DRIVERS, Commander, json, now_ms
+from gateways.commands import DELIVERIES, DRIVERS, Commander, json
 from gateways.models import (
     BreakBody,
     EndShiftBody,
@@ -18,10 +15,10 @@ from gateways.models import (
     HeldBody,
     Id,
     OfferAnswer,
-    Pings,
     ProgressBody,
     RejectBody,
     SignOnBody,
+    ZonePreferenceBody,
 )
 from gateways.problems import Problem
 from gateways.reads import Reads
@@ -36,25 +33,6 @@ def routes(commander: Commander, reads: Reads, sockets: Sockets) -> APIRouter:
     _duty(router, commander)
     _offers(router, commander, reads, sockets)
     _hands(router, commander, reads)
-
-    async def location(driver_id: Id, body: Pings) -> Response:
-        """One ping, or those gathered while the network was away. Taken, not decided."""
-        pings = body if isinstance(body, list) else [body]
-        if not 1 <= len(pings) <= 500:
-            raise Problem(422, "too_many_pings", f"{len(pings)} pings; 1 to 500 are taken at once.")
-        for ping in pings:
-            at_ms = round(ping.at.timestamp() * 1000) if ping.at else now_ms()
-            record = DriverLocation(
-                driver_id=driver_id, lat=ping.lat, lng=ping.lng, accuracy_m=ping.accuracy_m, at_ms=at_ms
-            )
-            check(record)
-            commander.log.send(topics.DRIVER_LOCATIONS, driver_id, record)
-        return json({"taken": len(pings)}, 202)
-
-    for version, path in (("v2", "/v2/drivers/{driver_id}/location"), ("v1", "/drivers/{driver_id}/location")):
-        for method in ("PUT", "PATCH") if version == "v2" else ("POST", "PUT"):
-            name = f"{version}_location_{method.lower()}"
-            router.add_api_route(path, location, methods=[method], status_code=202, operation_id=name)
     return router
 
 
@@ -93,6 +71,11 @@ def _duty(router: APIRouter, commander: Commander) -> None:
     async def extend_break(driver_id: Id, body: ExtendBody, request: Request) -> Response:
         """So many minutes more."""
         return await asked(request, driver_id, drivers.ExtendBreak, extra_ms=round(body.minutes * _MINUTE_MS))
+
+    @router.put("/v2/drivers/{driver_id}/zone-preferences/{zone}")
+    async def zone_preference(driver_id: Id, zone: Id, body: ZonePreferenceBody, request: Request) -> Response:
+        """Whether the driver prefers a zone, works there as everywhere, or never."""
+        return await asked(request, driver_id, drivers.SetZonePreference, zone=zone, preference=body.preference)
 
     @router.post("/v2/drivers/{driver_id}/availability/resume")
     async def resume(driver_id: Id, request: Request) -> Response:

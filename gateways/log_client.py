@@ -206,7 +206,8 @@ def wanted(listeners: Listeners, key: bytes | None, value: bytes | None) -> bool
 
     Offers are always, for an answer may name an offer that was told through another gateway.
     """
-    kind = _KINDS.get(int.from_bytes((value or b"")[1:_HEAD], "big"))
+    head = (value or b"")[:_HEAD]
+    kind = _KINDS.get(int.from_bytes(head[1:], "big")) if len(head) == _HEAD and head[0] == 0 else None
     if kind is None or kind in (Reply, OfferCreated):
         return True
     return kind in _WATCHED and listeners.listens((key or b"").decode(errors="replace"))

@@ -11,6 +11,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from dispatch.contract.records.driver_events import DriverAvailabilityChanged
 from dispatch.contract.records.offers import AssignmentEnded, DeliveryAssigned, OfferCreated, OfferEnded
 from dispatch.contract.records.shared import OfferTerms
+from gateways.locations import Locations
 from gateways.models import Id
 from gateways.problems import Problem
 from gateways.reads import Reads, handed_over
@@ -19,6 +20,7 @@ QUEUE = 256
 """Messages that may wait for one reader."""
 TOO_SLOW = 4008
 _OFFERS_KNOWN = 20_000
+ALIVE_EVERY_S = 20.0
 _Waiting = bytes | asyncio.Task[bytes] | None
 """A message, one that waits for its contact, or None: too slow."""
 
@@ -28,8 +30,13 @@ class Sockets:
 
     def __init__(self, reads: Reads) -> None:
         self._reads = reads
+        self._locations: Locations | None = None
         self._open: defaultdict[str, set[asyncio.Queue[_Waiting]]] = defaultdict(set)
         self._offers: OrderedDict[str, str] = OrderedDict()
+
+    def heard_by(self, locations: Locations) -> None:
+        """Who takes what drivers say."""
+        self._locations = locations
 
     def delivery_of(self, offer_id: str) -> str | None:
         """Which delivery a recent offer is about."""
@@ -64,13 +71,17 @@ class Sockets:
         await socket.accept()
         queue: asyncio.Queue[_Waiting] = asyncio.Queue(QUEUE)
         self._open[driver_id].add(queue)
-        sides = [asyncio.create_task(self._send(socket, driver_id, queue)), asyncio.create_task(_listen(socket))]
+        sides = [
+            asyncio.create_task(self._send(socket, driver_id, queue)),
+            asyncio.create_task(self._listen(socket, driver_id, queue)),
+        ]
+        alive = asyncio.create_task(self._live(driver_id))
         try:
             done, _ = await asyncio.wait(sides, return_when=asyncio.FIRST_COMPLETED)
             for side in done:
                 side.result()
         finally:
-            for side in sides:
+            for side in (*sides, alive):
                 side.cancel()
             self._open[driver_id].discard(queue)
             if not self._open[driver_id]:
@@ -90,6 +101,19 @@ class Sockets:
         except WebSocketDisconnect:
             return
 
+    async def _listen(self, socket: WebSocket, driver_id: str, queue: "asyncio.Queue[_Waiting]") -> None:
+        """Until the other side is gone. To an answer a reader too slow for offers has no right."""
+        while (message := await socket.receive())["type"] != "websocket.disconnect":
+            answer = self._locations.hear(driver_id, message.get("text") or "") if self._locations else None
+            if answer is not None and not queue.full():
+                queue.put_nowait(orjson.dumps(answer))
+
+    async def _live(self, driver_id: str) -> None:
+        """An open socket is a sign of life: one that does not answer the server's own pings is closed by it."""
+        while self._locations is not None:
+            self._locations.greet(driver_id)
+            await asyncio.sleep(ALIVE_EVERY_S)
+
     async def _assigned(self, record: DeliveryAssigned) -> bytes:
         """The message once its contact is known. Only this driver's later messages wait for it."""
         return orjson.dumps(handed_over(worded(record), await self._reads.contact(record.delivery_id)))
@@ -106,12 +130,6 @@ class Sockets:
             {"type": "DELIVERY_ASSIGNED", **handed_over(row, contact)}
             for row, contact in zip(held, contacts, strict=True)
         ]
-
-
-async def _listen(socket: WebSocket) -> None:
-    """Until the other side is gone; what it says is passed over."""
-    while (await socket.receive())["type"] != "websocket.disconnect":
-        continue
 
 
 def routes(sockets: Sockets) -> APIRouter:

@@ -29,6 +29,7 @@ from dispatch.streams.errors import ERRORS
 from dispatch.streams.fleet import Fleet
 from dispatch.streams.index_feed import IndexFeed
 from dispatch.streams.presence import COUNTED, Presence
+from dispatch.streams.pricing import PriceFeed
 from dispatch.streams.resting import Resting
 from dispatch.streams.waiting import Waiting
 from dispatch.streams.wakeups import WakeUp, WakeUps
@@ -48,7 +49,10 @@ _PASSED_OVER = (
     delivery_events.ArrivedAtDropoff, delivery_events.PrepTimeChanged,
 )  # fmt: skip
 """Delivery events that nothing here is folded from: not even decoded."""
-_SKIPPED = {row.id for row in registry.registered() if codec.RECORD_TYPES.get(row.subject) in _PASSED_OVER}
+_SKIPPED = {
+    row.id.to_bytes(5, "big") for row in registry.registered() if codec.RECORD_TYPES.get(row.subject) in _PASSED_OVER
+}
+"""Their first five bytes: a zero, and the schema id."""
 logger = logs.get("dispatch.streams.geo_feed")
 
 
@@ -161,7 +165,7 @@ class GeoFeed:
         if self._joined:
             self._state = "up"
         value = message.value()
-        if value is not None and int.from_bytes(value[1:5], "big") in _SKIPPED:
+        if value is not None and value[:5] in _SKIPPED:
             return
         try:
             self._take(codec.decode_checked(value), message.timestamp()[1])
@@ -285,6 +289,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
     zones = ZoneFollower(settings.kafka, settings.namespace, ZoneBoard())
     zone_feed = ZoneFeed(settings, rules, zones.start())
     zone_feed.start()
+    price_feed = PriceFeed(settings, rules)
+    price_feed.start()
     health = HealthServer(settings.health_port, feed.parts)
     logger.info("started", process="streams")
     try:
@@ -299,6 +305,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
             feed.turn()
     finally:
         feed.close()
+        price_feed.stop()
         zone_feed.stop()
         zones.stop()
         health.stop()

@@ -207,17 +207,6 @@ def test_goods_that_cannot_be_handed_over_go_back(system: System) -> None:
         assert system.post(f"{base}/return", {**held, "note": "at the store"}).json()["status"] == "returned"
 
 
-def test_pings_move_the_driver_and_bad_ones_are_refused(system: System) -> None:
-    system.sign_on("emil")
-    system.until(lambda: system.http.get("/v2/drivers/emil").status_code == 200, "in the read model")
-    assert system.http.put("/v2/drivers/emil/location", json={"lat": 48.1, "lng": 7.9}).status_code == 202
-    batch = [{"lat": 48.1, "lng": 7.9}, {"lat": 48.2, "lng": 7.95, "accuracy_m": 5}]
-    assert system.http.post("/drivers/emil/location", json=batch).json() == {"taken": 2}
-    problem(system.http.put("/v2/drivers/emil/location", json={"lat": 91, "lng": 0}), 422, "invalid")
-    problem(system.http.put("/v2/drivers/emil/location", json=[]), 422, "too_many_pings")
-    system.until(lambda: system.http.get("/v2/drivers/emil").json().get("lat") == 48.2, "moved in the read model")
-
-
 def test_one_who_connects_late_hears_what_is_open(system: System) -> None:
     for other in ("emil", "dora"):
         system.post(f"/v2/drivers/{other}/availability/end-shift")
