@@ -14,7 +14,8 @@ from rich.live import Live
 
 from deploy.demo.feed import NotSent, feed
 from deploy.demo.order_file import read
-from deploy.demo.view import Tally
+from deploy.demo.tally import Tally
+from deploy.demo.view import render
 from deploy.local import Addresses, StartFailed
 from deploy.local.stack import StackOptions, baton, down, plan, up
 from dispatch.checker import check_log
@@ -76,7 +77,7 @@ def _evening(said: dict[str, Any], folder: Path, console: Console, *, drivers: i
     try:
         time.sleep(2 + drivers / 40)
         feeder.start()
-        tally = _watch(kafka, console, feeder, sent, len(evening))
+        tally = _watch(kafka, console, feeder, sent, len(evening), speed)
     finally:
         stop.set()
         if feeder.ident is not None:
@@ -100,15 +101,14 @@ def _evening(said: dict[str, Any], folder: Path, console: Console, *, drivers: i
     return 0 if passed else 1
 
 
-def _watch(kafka: str, console: Console, feeder: threading.Thread, sent: list[int], wanted: int) -> Tally:
+def _watch(kafka: str, console: Console, feeder: threading.Thread, sent: list[int], wanted: int, speed: float) -> Tally:
     """The live view, until everything is settled, or for a while after the last order."""
-    tally, began = Tally(), time.monotonic()
+    tally, began = Tally(speed), time.monotonic()
     consumer = Consumer({"bootstrap.servers": kafka, "group.id": "demo-view", "isolation.level": "read_committed",
                          "enable.auto.commit": False, "fetch.wait.max.ms": 100})  # fmt: skip
-    numbers = (
-        consumer.list_topics(topics.DELIVERY_EVENTS.name, timeout=10).topics[topics.DELIVERY_EVENTS.name].partitions
-    )
-    consumer.assign([TopicPartition(topics.DELIVERY_EVENTS.name, number, 0) for number in numbers])
+    known = consumer.list_topics(timeout=10).topics
+    names = [topic.name for topic in (topics.DELIVERY_EVENTS, topics.ZONES, topics.ZONE_HEALTH, topics.PRICES)]
+    consumer.assign([TopicPartition(name, number, 0) for name in names for number in known[name].partitions])
     until, shown = float("inf"), 0.0
     try:
         with Live(console=console, refresh_per_second=4, transient=False) as live:
@@ -120,10 +120,10 @@ def _watch(kafka: str, console: Console, feeder: threading.Thread, sent: list[in
                     until = time.monotonic() + _SETTLE_S
                 if console.is_terminal or time.monotonic() - shown > 30:
                     shown = time.monotonic()
-                    live.update(tally.render(time.monotonic() - began, sent[0], wanted), refresh=console.is_terminal)
+                    live.update(render(tally, time.monotonic() - began, sent[0], wanted), refresh=console.is_terminal)
                     if not console.is_terminal:
                         console.print(f"{sent[0]} of {wanted} orders sent, {tally.settled()} settled")
-            live.update(tally.render(time.monotonic() - began, sent[0], wanted), refresh=True)
+            live.update(render(tally, time.monotonic() - began, sent[0], wanted), refresh=True)
     finally:
         consumer.close()
     return tally

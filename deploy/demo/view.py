@@ -1,137 +1,109 @@
-"""What is seen of a run while it goes on: folded from the delivery events alone, as any consumer could."""
+"""The screen of a run: 80 columns and 24 rows are enough, and its height stays as it is."""
 
-from collections import Counter, deque
+from collections import Counter
 from datetime import UTC, datetime
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 
+from deploy.demo.tally import LAST, STATUS, Money, Tally, Zone
 from dispatch.contract.records import delivery_events as events
 
-_LAST = 6
-_DRIVER = 24
+ROWS = 6
+"""Zones shown; those beyond are left out, the calmest first."""
 _LONGEST_NAME = max(len(name) for name, kind in vars(events).items() if isinstance(kind, type))
-_STATUS: dict[type, str] = {
-    events.DeliveryCreated: "created",
-    events.AssignmentStarted: "searching",
-    events.DriverOfferSent: "offered",
-    events.DriverAssigned: "assigned",
-    events.PickupStarted: "enroute_to_pickup",
-    events.ArrivedAtPickup: "arrived_at_pickup",
-    events.PickupCompleted: "picked_up",
-    events.DeliveryStarted: "enroute_to_dropoff",
-    events.ArrivedAtDropoff: "arrived_at_dropoff",
-    events.DeliveryCompleted: "delivered",
-    events.DeliveryCancelled: "cancelled",
-    events.DeliveryReturned: "returned",
-    events.DeliveryFailed: "failed",
-    events.NoDriverFound: "searching",
-    events.DriverRejected: "searching",
-    events.OfferWithdrawn: "searching",
-    events.ReservationFailed: "searching",
-    events.AssignmentReassigned: "searching",
-}
-_OFFERS: dict[type, str] = {
-    events.DriverOfferSent: "sent",
-    events.DriverAccepted: "accepted",
-    events.DriverRejected: "refused",
-    events.OfferExpired: "expired",
-    events.OfferWithdrawn: "withdrawn",
-}
-ENDED = ("delivered", "cancelled", "returned", "failed")
+_DRIVER = 49 - _LONGEST_NAME
 
 
-class Tally:
-    """Everything that the view shows, folded event by event."""
-
-    def __init__(self) -> None:
-        self.status: dict[str, str] = {}
-        self.needs_people: set[str] = set()
-        self.offers: Counter[str] = Counter()
-        self.reassigned = 0
-        self.escalated: Counter[int] = Counter()
-        self.events = 0
-        self.ready_to_offer_ms: list[int] = []
-        self._ready_at: dict[str, int] = {}
-        self._last: deque[tuple[int, str, str, str]] = deque(maxlen=_LAST)
-
-    def take(self, event: Any) -> None:
-        """Folds one event."""
-        self.events += 1
-        name, kind = event.delivery_id, type(event)
-        if status := _STATUS.get(kind):
-            self.status[name] = status
-        if offer := _OFFERS.get(kind):
-            self.offers[offer] += 1
-        match event:
-            case events.AssignmentStarted():
-                self._ready_at[name] = event.at_ms
-            case events.DriverOfferSent() if name in self._ready_at:
-                self.ready_to_offer_ms.append(event.at_ms - self._ready_at.pop(name))
-            case events.AssignmentReassigned():
-                self.reassigned += 1
-            case events.UnassignedEscalated():
-                self.escalated[event.level] += 1
-                self.needs_people.add(name)
-            case events.ManualReviewRequired():
-                self.needs_people.add(name)
-            case events.DriverAssigned():
-                self.needs_people.discard(name)
-        driver = getattr(event, "driver_id", "")
-        short = driver if len(driver) <= _DRIVER else f"{driver[: _DRIVER - 1]}…"
-        self._last.append((event.at_ms, name[:8], kind.__name__, short))
-
-    def settled(self) -> int:
-        """Deliveries that ended, or that people look at."""
-        return sum(1 for name, status in self.status.items() if status in ENDED or name in self.needs_people)
-
-    def percentile_ms(self, share: float) -> int:
-        """Of ready -> offer."""
-        ordered = sorted(self.ready_to_offer_ms)
-        return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0
-
-    def render(self, seconds: float, sent: int, wanted: int) -> RenderableType:
-        """The screen: 80 columns and 24 rows are enough, and its height stays as it is."""
-        sides = Table.grid(padding=(0, 8))
-        sides.add_row(self._figures(seconds, sent, wanted), self._by_status())
-        last = Table(box=None, show_header=False)
-        for width in (12, 8, _LONGEST_NAME, _DRIVER):
-            last.add_column(no_wrap=True, min_width=width)
-        rows = [
-            (datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%H:%M:%S.%f")[:-3], *more)
-            for at_ms, *more in self._last
-        ]
-        for row in rows + [("", "", "", "")] * (_LAST - len(rows)):
-            last.add_row(*row)
-        return Group(sides, Panel(last, title="last events (UTC)", title_align="left"))
-
-    def _figures(self, seconds: float, sent: int, wanted: int) -> Table:
-        table = _table("so far", "")
-        table.add_row(f"orders sent, of {wanted:,}", f"{sent:,}")
-        table.add_row("ended or with people", f"{self.settled():,}")
-        table.add_row("events", f"{self.events:,}")
-        table.add_row("events a second", f"{self.events / max(seconds, 1):,.0f}")
-        table.add_row("ready to offer p50, ms", f"{self.percentile_ms(0.5):,}")
-        table.add_row("ready to offer p99, ms", f"{self.percentile_ms(0.99):,}")
-        for word in _OFFERS.values():
-            table.add_row(f"offers {word}", f"{self.offers[word]:,}")
-        table.add_row("reassigned", f"{self.reassigned:,}")
-        table.add_row("escalated", f"{self.escalated.total():,}")
-        return table
-
-    def _by_status(self) -> Table:
-        counts = Counter(self.status.values())
-        table = _table("status", "deliveries")
-        for status in dict.fromkeys(_STATUS.values()):
-            table.add_row(status, f"{counts[status]:,}", style="" if counts[status] else "dim")
-        return table
+def render(tally: Tally, seconds: float, sent: int, wanted: int) -> RenderableType:
+    """What is known after so many seconds, with so many orders sent of those wanted."""
+    sides = Table.grid(padding=(0, 3))
+    sides.add_row(_figures(tally, seconds, sent, wanted), _by_status(tally))
+    last = Table(box=None, show_header=False)
+    for width in (12, 8, _LONGEST_NAME, _DRIVER):
+        last.add_column(no_wrap=True, min_width=width)
+    rows = [
+        (datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%H:%M:%S.%f")[:-3], name, kind, _short(driver, _DRIVER))
+        for at_ms, name, kind, driver in tally.last
+    ]
+    for row in rows + [("", "", "", "")] * (LAST - len(rows)):
+        last.add_row(*row)
+    return Group(sides, _zones(tally), Panel(last, title="last events (UTC)", title_align="left"))
 
 
-def _table(words: str, figures: str) -> Table:
+def _figures(tally: Tally, seconds: float, sent: int, wanted: int) -> Table:
+    table = _table("so far", "", 26, 20)
+    offers, money, kept = tally.offers, tally.money, tally.promises
+    table.add_row(f"orders sent, of {wanted:,}", f"{sent:,}")
+    table.add_row("ended or with people", f"{tally.settled():,}")
+    table.add_row("events a second", f"{tally.event_count / max(seconds, 1):,.0f}")
+    table.add_row("ready to offer p50, p99 ms", f"{tally.percentile_ms(0.5):,} / {tally.percentile_ms(0.99):,}")
+    table.add_row("offers accepted, of sent", f"{offers['accepted']:,} / {offers['sent']:,}")
+    table.add_row("refused/expired/withdrawn", " / ".join(f"{offers[word]:,}" for word in _UNTAKEN))
+    table.add_row("reassigned, escalated", f"{tally.reassigned:,} / {tally.escalated.total():,}")
+    table.add_row("within 5 min of told", _share(kept.soon, kept.ended))
+    table.add_row("in the band told", _share(kept.in_band, kept.with_band))
+    table.add_row(f"revenue of {money.settled:,} settled", _amount(money.revenue_minor, money))
+    table.add_row("of it drivers' pay, net", f"{_amount(money.driver_pay_minor)} / {_amount(money.net_minor)}")
+    return table
+
+
+_UNTAKEN = ("refused", "expired", "withdrawn")
+
+
+def _by_status(tally: Tally) -> Table:
+    counts = Counter(tally.status.values())
+    table = _table("status", "deliveries", 15, 10)
+    for status in dict.fromkeys(STATUS.values()):
+        table.add_row(status, f"{counts[status]:,}", style="" if counts[status] else "dim")
+    return table
+
+
+def _zones(tally: Tally) -> Table:
+    """The zones under most pressure first."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("zone", no_wrap=True, min_width=22, max_width=22)
+    for word, width in (("online/min", 10), ("free", 4), ("open", 4), ("wait p95", 8), ("price", 5)):
+        table.add_column(word, no_wrap=True, min_width=width, justify="right")
+    table.add_column("", no_wrap=True, min_width=12)
+    zones = sorted(tally.zones.values(), key=lambda zone: (-_pressure(zone), zone.name))[:ROWS]
+    for zone in zones:
+        health = zone.health
+        if health is None:
+            table.add_row(_short(zone.name, 22), "", "", "", "", f"{zone.price_percent}%", "", style="dim")
+            continue
+        table.add_row(
+            _short(zone.name, 22), f"{health.drivers_online}/{health.min_drivers_online}",
+            f"{health.drivers_available}", f"{health.open_searches}",
+            f"{health.wait_p95_ms * tally.speed / 60_000:.1f} min", f"{zone.price_percent}%",
+            "understaffed" if health.understaffed else "",
+        )  # fmt: skip
+    for _ in range(ROWS - len(zones)):
+        table.add_row()
+    return table
+
+
+def _pressure(zone: Zone) -> float:
+    return zone.health.pressure if zone.health is not None else -1.0
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.0f}% of {whole:,}" if whole else "-"
+
+
+def _amount(minor: int, money: Money | None = None) -> str:
+    text = f"{minor / 100:,.2f}"
+    return f"{text} {money.currency}" if money is not None and money.currency else text
+
+
+def _short(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def _table(words: str, figures: str, left: int, right: int) -> Table:
     """Words to the left, figures to the right."""
     table = Table(box=None, pad_edge=False)
-    table.add_column(words, no_wrap=True, min_width=22)
-    table.add_column(figures, no_wrap=True, min_width=9, justify="right")
+    table.add_column(words, no_wrap=True, min_width=left)
+    table.add_column(figures, no_wrap=True, min_width=right, justify="right")
     return table

@@ -6,13 +6,22 @@ import re
 import pytest
 from rich.console import Console
 
-from deploy.demo.view import ENDED, Tally
+from deploy.demo.tally import ENDED, Tally
+from deploy.demo.view import render
 from dispatch.contract.records import delivery_events as events
+from dispatch.contract.records.shared import Economics, OfferTerms
+from dispatch.contract.records.system import ZoneHealth
+
+ECONOMICS = Economics(
+    currency="EUR", driver_pay_minor=150_000, compensation_minor=0, routing_minor=0, messages_minor=0, storage_minor=0,
+    platform_minor=0, cost_minor=150_000, commission_minor=400_000, delivery_fee_minor=0, revenue_minor=400_000,
+    net_minor=250_000,
+)  # fmt: skip
 
 
 def shown(tally: Tally, width: int) -> list[str]:
     console = Console(width=width, height=24, record=True, file=io.StringIO())
-    console.print(tally.render(60, 12_345, 20_000))
+    console.print(render(tally, 60, 12_345, 20_000))
     return console.export_text().splitlines()
 
 
@@ -30,7 +39,11 @@ def a_busy_evening() -> Tally:
         kind = kinds[number % len(kinds)]
         driver = "robo-001" if number % 2 else "a-driver-with-a-name-of-many-words-" * 3
         more = {"driver_id": driver, "level": 1} if "driver_id" in kind.__struct_fields__ else {"level": 1}
+        if kind is events.DeliveryEconomicsSettled:
+            more["economics"] = ECONOMICS
         tally.take(an_event(kind, f"{number:08x}-1", **more))
+    for number in range(7):
+        tally.take(health(f"a zone with a long name {number}", understaffed=True))
     tally.ready_to_offer_ms = [5, 60, 12_345]
     return tally
 
@@ -42,12 +55,12 @@ def test_nothing_is_cut_at_80_columns_and_the_figures_stand_under_one_another(wi
     assert max(map(len, lines)) <= width
     text = "\n".join(lines)
     for word in (
-        "orders sent, of 20,000", "12,345", "ready to offer p99, ms", "offers withdrawn", "enroute_to_dropoff",
-        "arrived_at_pickup", "deliveries", *ENDED,
+        "orders sent, of 20,000", "12,345", "ready to offer p50, p99 ms", "refused/expired/withdrawn",
+        "to the customer", "understaffed", "in the band told", "deliveries", *ENDED,
     ):  # fmt: skip
         assert word in text, word
-    rows = lines[1:14]
-    assert len({match.end() for line in rows if (match := re.match(r"\D.*?[\d,]+(?=\s{4,}[a-z])", line))}) == 1
+    rows = lines[1:11]
+    assert len({len(line[:50].rstrip()) for line in rows}) == 1
     assert len({len(line.rstrip()) for line in rows}) == 1
     assert [line for line in rows if "…" in line] == []
 
@@ -59,7 +72,7 @@ def test_the_last_events_are_named_in_full_however_long_a_drivers_name_is(width:
         tally.take(an_event(kind, "1234abcd-1", driver_id="ana-" * 40))
     text = "\n".join(shown(tally, width))
     assert re.search(r"14:13:20\.123  1234abcd  DriverCandidatesFound +│", text)
-    assert re.search(r"14:13:20\.123  1234abcd  DriverAssigned {9}ana-ana-.*…", text)
+    assert re.search(r"14:13:20\.123  1234abcd  DriverAssigned +ana-ana-.*…", text)
 
 
 def test_the_view_keeps_its_height_and_fits_a_terminal_of_24_rows() -> None:
@@ -79,3 +92,35 @@ def test_the_tally_follows_deliveries_to_their_end_or_to_people() -> None:
     assert tally.settled() == 1
     tally.take(an_event(events.ManualReviewRequired, f"{2:08x}", 7_000))
     assert tally.settled() == 2
+
+
+def health(zone: str, **more: object) -> ZoneHealth:
+    blank = {name: {"zone": zone, "trend": "steady", "understaffed": False, **more}.get(name, 0)
+             for name in ZoneHealth.__struct_fields__}  # fmt: skip
+    return ZoneHealth(**blank)  # type: ignore[arg-type]
+
+
+def test_zones_under_most_pressure_stand_first_and_those_understaffed_are_named() -> None:
+    tally = Tally(speed=60)
+    for number in range(8):
+        tally.take(health(f"zone-{number}", pressure=float(number), drivers_online=number, understaffed=number == 7))
+    lines = [line for line in shown(tally, 80) if line.startswith("zone-")]
+    assert [line.split()[0] for line in lines] == [f"zone-{number}" for number in (7, 6, 5, 4, 3, 2)]
+    assert "understaffed" in lines[0]
+    assert "understaffed" not in lines[1]
+
+
+def test_promises_count_as_kept_within_five_minutes_of_the_city() -> None:
+    for speed, late_ms, kept in ((1, 299_000, 1), (1, 301_000, 0), (60, 4_900, 1), (60, 5_100, 0)):
+        tally = Tally(speed=speed)
+        tally.take(an_event(events.DriverAssigned, "d", 0, terms=terms(1_000_000)))
+        tally.take(an_event(events.DeliveryCompleted, "d", 1_000_000 + late_ms))
+        assert (tally.promises.ended, tally.promises.soon, tally.promises.with_band) == (1, kept, 0)
+
+
+def terms(delivery_eta_ms: int) -> OfferTerms:
+    return OfferTerms(
+        store_name="Anker", pickup_lat=48, pickup_lng=7.8, dropoff_lat=48, dropoff_lng=7.9, pickup_eta_ms=1,
+        delivery_eta_ms=delivery_eta_ms, pickup_distance_m=1, total_distance_m=2, earning_minor=300, incentive_minor=0,
+        currency="EUR",
+    )  # fmt: skip
