@@ -8,7 +8,7 @@ import pytest
 from dispatch.contract import identity
 from dispatch.contract.records import delivery_events as de
 from dispatch.contract.records import driver_events as dr
-from dispatch.contract.records.shared import Candidate, Eta, EtaBand, OfferTerms, Order
+from dispatch.contract.records.shared import Candidate, Economics, Eta, EtaBand, OfferTerms, Order
 from projections.migrate import down, up
 from projections.models import FOLDED, Folded
 from projections.models.audit import WORDS, chained
@@ -25,6 +25,11 @@ TERMS = OfferTerms(
     store_name="Anker", pickup_lat=1, pickup_lng=1, dropoff_lat=1, dropoff_lng=1, pickup_eta_ms=AT_MS,
     delivery_eta_ms=AT_MS, pickup_distance_m=1330, total_distance_m=4000, earning_minor=489, incentive_minor=0,
     currency="EUR",
+)  # fmt: skip
+
+ECONOMICS = Economics(
+    currency="EUR", driver_pay_minor=489, compensation_minor=0, routing_minor=0, messages_minor=4, storage_minor=0,
+    platform_minor=35, cost_minor=528, commission_minor=436, delivery_fee_minor=1, revenue_minor=437, net_minor=-91,
 )  # fmt: skip
 
 
@@ -44,7 +49,7 @@ def an_event(kind: type[Any], **fields: Any) -> Any:
     hints = typing.get_type_hints(kind)
     known: dict[str, Any] = {
         "order": ORDER, "terms": TERMS, "candidates": (), "at_ms": AT_MS, "version": 1, "delivery_id": UUID,
-        "offer_id": UUID, "driver_id": "ana", "event_id": UUID, "causation_id": UUID,
+        "offer_id": UUID, "driver_id": "ana", "economics": ECONOMICS, "event_id": UUID, "causation_id": UUID,
     }  # fmt: skip
     made: dict[str, Any] = {}
     for name, hint in hints.items():
@@ -98,7 +103,7 @@ def test_the_tables_come_go_and_come_again(database: str) -> None:
         step(database)
     with psycopg.connect(database) as connection:
         tables = connection.execute(TABLES).fetchone()
-    assert tables == (9,)
+    assert tables == (11,)
 
 
 def test_every_event_can_be_told_in_words() -> None:
