@@ -61,7 +61,7 @@ def show_policy(
         typer.echo(
             f"# as it holds in zone {zone}" + ("" if zone in policy.by_zone else ", which has nothing of its own")
         )
-        policy = policy.for_zone(zone)
+        policy = msgspec.structs.replace(policy.for_zone(zone), by_zone={})
     typer.echo(policy_file.toml(policy, every_field=effective), nl=False)
 
 

@@ -55,8 +55,8 @@ class Checker:
         if known.ended:
             self._broken(6, place, f"{type(event).__name__} after {known.ended} of {event.delivery_id}")
         match event:
-            case dv.AssignmentStarted():
-                known.ready = True
+            case dv.AssignmentStarted(escalation=escalation):
+                known.ready = escalation  # with the flag off nobody promised that it is escalated
             case dv.ReservationRequested():
                 if known.asked or known.holder:
                     self._broken(2, place, f"{event.delivery_id} asks for {event.driver_id} while it has a driver")

@@ -1,18 +1,20 @@
-"""Every number of the rules, in one versioned document, and the feature flags with their rollout."""
+"""Every number of the rules, in one versioned document. The feature flags are in `flags`."""
 
-import hashlib
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
-Seconds = Annotated[float, msgspec.Meta(gt=0, le=172_800)]
+from dispatch.core.flags import Flag as Flag
+from dispatch.core.flags import Flags as Flags
+from dispatch.core.flags import Percent
+
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=1_728_000)]
 Metres = Annotated[int, msgspec.Meta(gt=0, le=1_000_000)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=1_000)]
 Minor = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 Factor = Annotated[float, msgspec.Meta(ge=0, le=100)]
 Speed = Annotated[float, msgspec.Meta(gt=0, le=100_000)]
 TopSpeed = Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
-Percent = Annotated[int, msgspec.Meta(ge=0, le=100)]
 Currency = Annotated[str, msgspec.Meta(pattern="^([A-Z]{3})?$")]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0, le=10_000)]
@@ -334,34 +336,6 @@ class Policy(_Part, frozen=True):
             return self
         parts = {name: _merged(getattr(self, name), fields) for name, fields in changes.items()}
         return msgspec.structs.replace(self, by_zone={zone: changes}, **parts)
-
-
-class Flag(_Part, frozen=True):
-    """A feature's switch: on for a share of the deliveries, in some zones (empty: in all)."""
-
-    enabled: bool = True
-    rollout_percent: Percent = 100
-    zones: tuple[str, ...] = ()
-
-    def covers(self, aggregate_id: str, zone: str) -> bool:
-        """Whether the feature is on for this delivery or driver: the same answer for the same id, always."""
-        if not self.enabled or (self.zones and zone not in self.zones):
-            return False
-        bucket = int.from_bytes(hashlib.sha256(aggregate_id.encode()).digest()[:4], "big") % 100
-        return bucket < self.rollout_percent
-
-
-class Flags(_Part, frozen=True):
-    """The flags of the dispatch rules."""
-
-    driver_offers: Flag = Flag()
-    availability_states: Flag = Flag()
-    reassignment: Flag = Flag()
-    escalation: Flag = Flag()
-    eta_tracking: Flag = Flag()
-    dynamic_pricing: Flag = Flag()
-    zone_balancing: Flag = Flag()
-    acceptance_ranking: Flag = Flag(enabled=False)
 
 
 _MINUTES = (

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from dispatch.config import SettingsError
-from dispatch.core.policy import Flag, Flags, Percent, Policy
+from dispatch.core.flags import Percent
+from dispatch.core.policy import Flag, Flags, Policy
 from dispatch.core.policy_document import PolicyRefused, parse
 
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
