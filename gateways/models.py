@@ -129,6 +129,12 @@ class PrepTimeBody(Body):
     prep_s: Annotated[int, Field(ge=0, le=172_800)]
 
 
+class ZonePreferenceBody(Body):
+    """A driver's word on a zone; AVAILABLE takes back what was said before."""
+
+    preference: Literal["PREFERRED", "AVAILABLE", "UNAVAILABLE"]
+
+
 class SignOnBody(Body):
     """What a driver brings."""
 

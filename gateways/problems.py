@@ -18,7 +18,7 @@ _TITLES = {
     409: "Refused", 411: "The length is not told", 413: "The body is too large", 415: "JSON is wanted",
     422: "A value is not allowed", 429: "Too many requests", 500: "A fault of ours", 503: "Not available now",
 }  # fmt: skip
-_NOT_FOUND = ("unknown_order", "unknown_driver")
+_NOT_FOUND = ("unknown_order", "unknown_driver", "unknown_zone")
 _SEEN_CHARACTERS = 200
 
 

@@ -132,11 +132,20 @@ def _search(event: events.DriverCandidatesFound) -> list[str]:
     answered = f"{event.source} answered" + ("" if event.redis_ok else ", the geo index did not")
     model = f", acceptance model {event.model_version}" if event.model_version else ""
     head = (
-        f"Search {event.search_no} within {event.radius_m / 1000:g} km: {event.free_in_radius} free, "
+        f"Search {event.search_no} within {event.radius_m / 1000:g} km{_zone(event)}: {event.free_in_radius} free, "
         f"{event.busy_in_radius} busy ({answered}, policy {event.policy_version}{model})"
     )
     rows = [f"  {place}. {_candidate(candidate)}" for place, candidate in enumerate(event.candidates, 1)]
     return [head, *rows, *_why_first(event.candidates)]
+
+
+def _zone(event: events.DriverCandidatesFound) -> str:
+    """The zone, and why the search was wider there."""
+    if not event.zone_version:
+        return ""
+    few = 0 <= event.zone_drivers_online < event.zone_min_drivers
+    short = f", {event.zone_drivers_online} online of at least {event.zone_min_drivers}" if few else ""
+    return f" (zone {event.zone}{short})"
 
 
 def _candidate(seen: Candidate) -> str:

@@ -45,7 +45,6 @@ class ZoneBoard:
         name = (key or b"").decode(errors="replace")
         if value is None:
             self._staged[name] = None
-            self._no_incentive(name)
             return
         match codec.decode_checked(value):
             case ZonePublished() as record:
