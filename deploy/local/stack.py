@@ -45,7 +45,7 @@ def baton(*arguments: str) -> list[str]:
 
 
 def plan(given: Addresses, options: StackOptions, folder: Path) -> Plan:
-    """Topics, policy and tables first; then workers, streams, projector, notifier, gateway."""
+    """Topics, policy and tables first; then workers, streams, projector, scores, notifier, gateway."""
     gateway_port = options.gateway_port or free_port()
     environment = {"BATON_HOME": str(folder), "BATON_GATEWAY_PORT": str(gateway_port)}
     processes = []
@@ -53,6 +53,7 @@ def plan(given: Addresses, options: StackOptions, folder: Path) -> Plan:
         *((f"worker-{slot}", ["run", "worker", "--slot", str(slot)]) for slot in range(options.workers)),
         ("streams", ["run", "streams"]),
         ("projector", ["run", "projector"]),
+        ("scores", ["run", "scores"]),
         ("notifier", ["run", "notifier"]),
     ):
         port = free_port()

@@ -85,7 +85,9 @@ def test_status_names_every_part_with_its_address_and_restarts(home: Path, stack
     header, *rows = said.out.splitlines()
     assert header.split() == ["part", "state", "pid", "address", "up", "for", "restarts"]
     parts = {row.split()[0]: row for row in rows}
-    assert list(parts) == ["kafka", "postgres", "valkey", "worker-0", "streams", "projector", "notifier", "gateway"]
+    assert list(parts) == [
+        "kafka", "postgres", "valkey", "worker-0", "streams", "projector", "scores", "notifier", "gateway",
+    ]  # fmt: skip
     for name, row in parts.items():
         assert re.search(rf"^ ?{name} +up +\d+ +\S+ +\d+ s +0 *$", row), row
     assert re.search(r"http://127\.0\.0\.1:\d+ ", parts["gateway"])

@@ -77,6 +77,9 @@ def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         (["run", "fly"], r"No such command 'fly'; `baton run --help` tells what is wanted"),
         (["feed"], r"Missing argument 'file'; `baton feed --help` tells what is wanted"),
         (["feed", "a", "b"], r"Got unexpected extra argument\(s\) \(b\); `baton feed --help` tells what is wanted"),
+        (["driver"], r"Missing argument 'driver_id'; `baton driver --help` .*"),
+        (["train", "eta"], r"No such command 'eta'; `baton train --help` .*"),
+        (["train", "acceptance", "--least", "1"], r"Invalid value for '--least': .*"),
         (["delivery"], r"Missing argument 'delivery_id'; `baton delivery --help` .*"),
         (["status", "--verbose"], r"No such option: --verbose; `baton status --help` tells what is wanted"),
         (
@@ -113,6 +116,7 @@ def test_a_text_of_a_hundred_thousand_characters_is_not_repeated(terminal: Termi
     )
     assert "cannot be read: File name too long" in terminal.mistake("feed", long[:300])
     assert "Invalid value" in terminal.mistake("drivers", long)
+    assert terminal.mistake("driver", long).endswith("is no driver's id, which has at most 128 printable characters")
 
 
 def test_bytes_that_are_no_text_are_spelt_out(terminal: Terminal) -> None:
@@ -142,7 +146,8 @@ def test_a_file_that_cannot_be_sent_is_told_before_anything_is_asked_of_kafka(
 
 @pytest.mark.parametrize(
     "arguments",
-    [["delivery", "x"], ["check"], ["feed", "orders.csv"], ["setup"], ["run", "worker"], ["run", "streams"],
+    [["delivery", "x"], ["driver", "x"], ["train", "acceptance"], ["check"], ["feed", "orders.csv"], ["setup"],
+     ["run", "worker"], ["run", "streams"], ["run", "scores"],
      ["run", "projector"], ["run", "notifier"], ["run", "gateway"]],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip
@@ -161,6 +166,8 @@ def test_drivers_without_a_gateway_are_told_so_at_once(terminal: Terminal, nowhe
     ("arguments", "sentence"),
     [
         (["check"], r"Kafka at 127\.0\.0\.1:\d+ does not answer: .*"),
+        (["driver", "x"], r"Kafka at 127\.0\.0\.1:\d+ does not answer: .*"),
+        (["train", "acceptance"], r"Kafka at 127\.0\.0\.1:\d+ does not answer: .*"),
         (["feed", "orders.csv"], r"Kafka at 127\.0\.0\.1:\d+ does not answer: .*"),
         (["delivery", "x"], r"Postgres does not answer: connection failed: .*Connection refused.*"),
         (["setup"], r"Kafka at 127\.0\.0\.1:\d+ does not answer: .*"),
@@ -206,8 +213,8 @@ def test_the_demonstration_does_not_remove_a_folder_that_is_not_its_own(terminal
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["run"], *([name] for name in ("up", "down", "status", "setup", "feed", "drivers", "demo", "delivery", "check",
-     "version")), *(["run", name] for name in ("worker", "streams", "projector", "notifier", "gateway"))],
+    [[], ["run"], ["train"], ["train", "acceptance"], ["driver"], *([name] for name in ("up", "down", "status", "setup", "feed", "drivers", "demo", "delivery", "check",
+     "version")), *(["run", name] for name in ("worker", "streams", "projector", "scores", "notifier", "gateway"))],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip
 def test_help_fits_80_columns_and_cuts_no_word(terminal: Terminal, arguments: list[str]) -> None:

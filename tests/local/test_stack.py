@@ -92,6 +92,7 @@ def test_the_plan_of_a_whole_stack_names_every_process(tmp_path: Path) -> None:
         "worker-1",
         "streams",
         "projector",
+        "scores",
         "notifier",
         "gateway",
     ]
