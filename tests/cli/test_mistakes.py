@@ -213,7 +213,8 @@ def test_the_demonstration_does_not_remove_a_folder_that_is_not_its_own(terminal
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["run"], ["train"], ["train", "acceptance"], ["driver"], *([name] for name in ("up", "down", "status", "setup", "feed", "drivers", "demo", "delivery", "check",
+    [[], ["run"], ["train"], ["train", "acceptance"], ["driver"],
+     *([name] for name in ("up", "down", "status", "setup", "feed", "drivers", "demo", "delivery", "check",
      "version")), *(["run", name] for name in ("worker", "streams", "projector", "scores", "notifier", "gateway"))],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip
