@@ -24,8 +24,16 @@ TIMEOUT_S = 10.0
 _AGAIN = (408, 409, 423, 425, 429)
 """Refusals of now, not of ever."""
 PLACEHOLDERS = frozenset({"phone", "name", "driver_id", "delivery_id", "title", "text"})
-_MAYBE_TAKEN = ("read timed out", "connection aborted", "connection broken", "remote end closed")
-"""What requests says, lower case, once a request was on its way."""
+_NOT_TAKEN = (
+    "error=",
+    "connection refused",
+    "failed to establish",
+    "nameresolution",
+    "name or service",
+    "connecttimeout",
+)
+"""What apprise's log says, lower case, when it is certain that nothing was taken: refused, or never connected."""
+_SPEECH = logging.getLogger("apprise")
 
 
 class NotSent(Exception):
@@ -118,6 +126,8 @@ class AppriseChannel:
 
     def __init__(self, url: str) -> None:
         self.name = _named(urlsplit(url).scheme, url)
+        _SPEECH.setLevel(logging.DEBUG)  # the cause is told at this level only
+        _SPEECH.propagate = False  # it may name numbers and addresses: for us, not for the log
         self._url = url
         self._needs = _placeholders(url)
 
@@ -137,10 +147,11 @@ class AppriseChannel:
         result = service.notify(notice.text, notice.title, timeout=TIMEOUT_S, log_level=logging.DEBUG)
         if result:
             return
-        said = " ".join(str(entry) for each in result for entry in each.logs()).lower()
-        if result.status == apprise.AppriseResultStatus.TIMEOUT or any(sign in said for sign in _MAYBE_TAKEN):
-            raise MaybeSent("no answer in time")
-        raise NotSent("the service did not take it")
+        lines = [str(entry).lower() for each in result for entry in each.logs()]
+        said = " ".join(line for line in lines if " warning " in line or "exception" in line)
+        if result.status != apprise.AppriseResultStatus.TIMEOUT and any(sign in said for sign in _NOT_TAKEN):
+            raise NotSent("the service did not take it")
+        raise MaybeSent("the service may have taken it")
 
 
 def channels(urls: str, secret: str, client: httpx.Client, setting: str) -> list[Channel]:

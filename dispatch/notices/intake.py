@@ -91,5 +91,9 @@ class Intake:
         """That of the delivery's zone; asked for only where zones differ."""
         if not self._rules.policy.by_zone:
             return self._rules.policy.notices
-        zone = notice.details.get("zone") or zone_of_delivery(connection, notice.delivery_id)
+        zone = (
+            notice.details.get("zone_id")
+            or notice.details.get("zone")
+            or zone_of_delivery(connection, notice.delivery_id)
+        )
         return self._rules.policy_for(zone).notices

@@ -488,6 +488,8 @@ class EtaChanged(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     eta: Eta
     why: str
     """driver_moved, status_changed or prep_time_changed."""
+    tell_customer: bool = False
+    """So much later than last told that the customer hears of it."""
 
 
 class ManualReviewEnded(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -4,6 +4,7 @@ from dispatch.contract.records import delivery_commands as commands
 from dispatch.contract.records import delivery_events as events
 from dispatch.core.delivery.draft import Draft
 from dispatch.core.delivery.states import PICKED_UP, Held
+from dispatch.core.delivery.telling import is_late
 from dispatch.core.eta import moved
 from dispatch.core.facts import Refusal
 
@@ -18,6 +19,11 @@ def update(draft: Draft, command: commands.UpdateEta) -> Refusal | None:
     if (pickup is None) != (held.progress >= PICKED_UP):
         return None
     at_store = pickup is not None and moved(held.pickup_eta_ms, pickup.p50_ms, policy)
-    if at_store or moved(held.delivery_eta_ms, command.eta.delivery.p50_ms, policy):
-        draft.add(events.EtaChanged, offer_id=held.offer_id, driver_id=held.driver_id, eta=command.eta, why=command.why)
+    at_door_ms = command.eta.delivery.p50_ms
+    late = is_late(draft.state.told_eta_ms, at_door_ms, draft.facts.policy.notices)
+    if late or at_store or moved(held.delivery_eta_ms, at_door_ms, policy):
+        draft.add(
+            events.EtaChanged, offer_id=held.offer_id, driver_id=held.driver_id, eta=command.eta, why=command.why,
+            tell_customer=late,
+        )  # fmt: skip
     return None

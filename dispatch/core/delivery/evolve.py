@@ -22,6 +22,7 @@ from dispatch.core.delivery.states import (
     Searching,
     Variant,
 )
+from dispatch.core.delivery.telling import hears_of_driver
 from dispatch.core.economics import used
 from dispatch.core.pay import earning_of
 
@@ -145,7 +146,7 @@ def _assigned(state: Delivery, event: events.DriverAssigned) -> Delivery:
     )  # fmt: skip
     return replace(
         state, version=event.version, phase=phase, shortlist=(), retries=0, level=0, reply_to=-1, needs_review=False,
-        route=None, eta_shape=None,
+        route=None, eta_shape=None, told_eta_ms=terms.delivery_eta_ms if hears_of_driver(state) else state.told_eta_ms,
     )  # fmt: skip
 
 
@@ -154,7 +155,8 @@ def _eta_changed(state: Delivery, event: events.EtaChanged) -> Delivery:
     if isinstance(phase, Held):
         pickup_ms = event.eta.pickup.p50_ms if event.eta.pickup is not None else phase.pickup_eta_ms
         phase = replace(phase, pickup_eta_ms=pickup_ms, delivery_eta_ms=event.eta.delivery.p50_ms)
-    return replace(state, version=event.version, phase=phase)
+    told_ms = event.eta.delivery.p50_ms if event.tell_customer else state.told_eta_ms
+    return replace(state, version=event.version, phase=phase, told_eta_ms=told_ms)
 
 
 def _lost(state: Delivery, event: events.DriverLost) -> Delivery:

@@ -10,9 +10,10 @@ from dispatch.contract import identity
 from dispatch.contract.records import delivery_events as events
 from dispatch.contract.records import driver_commands, offers
 from dispatch.contract.records.delivery_events import DeliveryEvent
-from dispatch.contract.records.shared import Audience, ReleaseReason
-from dispatch.contract.records.system import Notice, Reply
+from dispatch.contract.records.shared import ReleaseReason
+from dispatch.contract.records.system import Reply
 from dispatch.core.delivery.states import Delivery, Held, Offered, Reserving, Returning, status
+from dispatch.core.delivery.telling import notices
 from dispatch.core.effects import Effect, ReplyTo
 
 _HELD_OUTCOMES: dict[type[DeliveryEvent], tuple[ReleaseReason, str]] = {
@@ -27,13 +28,6 @@ _HELD_OUTCOMES: dict[type[DeliveryEvent], tuple[ReleaseReason, str]] = {
     events.DeliveryCancelled: ("cancelled", ""),
 }
 _DENIALS = ("not_available", "at_capacity", "unknown_driver", "already_held")
-_CUSTOMER_NOTICES: dict[type[DeliveryEvent], str] = {
-    events.PickupCompleted: "picked_up",
-    events.ArrivedAtDropoff: "arriving",
-    events.DeliveryCompleted: "delivered",
-    events.DeliveryCancelled: "cancelled",
-    events.DeliveryFailed: "failed",
-}
 
 
 def react(before: Delivery, after: Delivery, event: DeliveryEvent) -> tuple[Effect, ...]:
@@ -41,7 +35,7 @@ def react(before: Delivery, after: Delivery, event: DeliveryEvent) -> tuple[Effe
     effects: list[Effect] = [*_to_driver(before, after, event), *_to_gateways(before, after, event)]
     if before.reply_to >= 0 and after.reply_to < 0:
         effects.append(_first_offer(before, after, event))
-    effects += _notices(before, event)
+    effects += notices(before, event)
     return tuple(effects)
 
 
@@ -126,42 +120,6 @@ def _first_offer(before: Delivery, after: Delivery, event: DeliveryEvent) -> Rep
         driver_id=getattr(event, "driver_id", None),
     )
     return ReplyTo(before.reply_to, reply)
-
-
-def _notices(before: Delivery, event: DeliveryEvent) -> list[Effect]:
-    match event:
-        case events.DriverAssigned(driver_id=driver_id):
-            changes = before.attempt_count
-            if changes == 0 or before.variant is None or changes > 2:
-                return [_notice(event, "customer", "driver_assigned", driver_id=driver_id)]
-            return []
-        case events.UnassignedEscalated(level=level, why=why):
-            kind = {1: "unassigned", 2: "unassigned_wider_search", 3: "unassigned_critical"}.get(level, "unassigned")
-            told: list[Effect] = [_notice(event, "operations", kind, level=level, why=why)]
-            if level == 1:
-                told.append(_notice(event, "support", "support_ticket", level=level, why=why))
-            return told
-        case events.ManualReviewRequired(reason=reason):
-            return [_notice(event, "operations", "manual_review", level=3 if event.critical else 1, why=reason)]
-        case events.ReservationFailed(how="manual", why=why, driver_id=driver_id) if why != "abandoned":
-            return [_notice(event, "operations", "manual_assignment_denied", driver_id=driver_id, why=why)]
-    kind = _CUSTOMER_NOTICES.get(type(event), "")
-    return [_notice(event, "customer", kind)] if kind else []
-
-
-def _notice(
-    event: DeliveryEvent, audience: Audience, kind: str, *, driver_id: str = "", level: int = 0, why: str = ""
-) -> Notice:
-    return Notice(
-        notice_id=identity.command_id(event.event_id, f"notice {audience} {kind}"),
-        audience=audience,
-        kind=kind,
-        delivery_id=event.delivery_id,
-        driver_id=driver_id,
-        at_ms=event.at_ms,
-        level=level,
-        details={"why": why} if why else {},
-    )
 
 
 def _driver(state: Delivery) -> tuple[str, str] | None:

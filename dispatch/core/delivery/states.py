@@ -173,6 +173,8 @@ class Delivery(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """How arrivals spread round what is reckoned, as learned when the last search was made."""
     multiplier_percent: int = WHOLE
     usage: Usage = Usage()
+    told_eta_ms: int = 0
+    """The arrival at the door as the customer was told it last; 0: never."""
 
 
 def initial(delivery_id: str) -> Delivery:
