@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from dispatch import __version__, config, ranking_cli, rules_cli, zones_cli
+from dispatch import __version__, config, eta_cli, ranking_cli, rules_cli, zones_cli
 from dispatch.config import Settings
 
 _ABOUT = "Baton takes an order that is ready at a store and sees it into a customer's hands. First: `baton demo`."
@@ -105,6 +105,7 @@ def _rules_reached() -> Settings:
 
 rules_cli.attach(app, _rules_reached)
 zones_cli.attach(app, _settings, _require_kafka)
+eta_cli.attach(app, _settings, _require_kafka)
 ranking_cli.attach(app, run_app, _settings, _require_kafka)
 
 
@@ -217,6 +218,17 @@ def streams(health_port: Port = 0) -> None:
 
     settings = _settings(health_port=health_port)
     logs.configure("streams", settings.log_level)
+    _until_signalled(lambda stop: run(settings, stop))
+
+
+@run_app.command()
+def eta(health_port: Port = 0) -> None:
+    """Learn how arrivals spread, and reckon those of deliveries under way anew."""
+    from dispatch.log import logs
+    from dispatch.streams.eta_tracker import run
+
+    settings = _settings(health_port=health_port)
+    logs.configure("eta", settings.log_level)
     _until_signalled(lambda stop: run(settings, stop))
 
 

@@ -36,6 +36,11 @@ class Settings(BaseSettings):
     gateway_port: int = Field(8080, ge=0, le=65535, description="The gateway's port.")
     reply_timeout_s: float = Field(5.0, gt=0, le=60, description="How long a request waits for its decision.")
     geo_timeout_ms: int = Field(50, ge=1, le=5_000, description="Time limit of a candidate lookup in Valkey.")
+    osrm: str = Field(
+        "", pattern=r"^(https?://[^\s/?#]+(/[^\s?#]*)?)?$",
+        description="Address of a routing engine OSRM, http://… Empty: travel times by distance and pace.",
+    )  # fmt: skip
+    osrm_timeout_ms: int = Field(40, ge=1, le=5_000, description="Time limit of a batch's travel times.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severe log line.")
     notify_customer: str = Field("", description="Where customers are told: URLs parted by blanks, docs/notices.md.")
     notify_driver: str = Field("", description="Where drivers are told.")

@@ -52,6 +52,7 @@ def plan(given: Addresses, options: StackOptions, folder: Path) -> Plan:
     for name, more in (
         *((f"worker-{slot}", ["run", "worker", "--slot", str(slot)]) for slot in range(options.workers)),
         ("streams", ["run", "streams"]),
+        ("eta", ["run", "eta"]),
         ("projector", ["run", "projector"]),
         ("scores", ["run", "scores"]),
         ("notifier", ["run", "notifier"]),

@@ -162,5 +162,5 @@ def _quantiles(shares: Counts, levels: Sequence[float]) -> tuple[float, ...]:
             seen += shares[place]
             place += 1
         within = min(1.0, max(0.0, (level - seen) / shares[place])) if shares[place] > 0 else 0.5
-        found.append(exp(LOWEST + (place + within) * _WIDTH))
+        found.append(round(exp(LOWEST + (place + within) * _WIDTH), 4))
     return tuple(found)

@@ -12,11 +12,13 @@ from dispatch.config import Settings
 from dispatch.contract import topics
 from dispatch.contract.records.system import DeadLetter as DeadLetterRecord
 from dispatch.core.facts import SearchNeed, SearchResult
+from dispatch.inputs.arrivals import Arrivals, ArrivalsFollower
 from dispatch.inputs.candidates import open_index
 from dispatch.inputs.prices import OrderPrices, PriceBoard, PriceFollower
 from dispatch.inputs.quotes import seal_of
 from dispatch.inputs.rules import Rules, RulesFollower
 from dispatch.inputs.standing import Standing, StandingFollower, with_standing
+from dispatch.inputs.travel import open_roads, with_travel
 from dispatch.inputs.zones import ZoneBoard, ZoneFollower
 from dispatch.log import logs
 from dispatch.log.application import DeadLetter, Lookup, Message
@@ -110,7 +112,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
         state_format=settings.state_format,
         journal=Path(settings.home) / "journal" / f"{settings.namespace}worker-{settings.slot}.json",
     )
-    search = with_standing(lookup, known.start(), rules)
+    learned, roads = ArrivalsFollower(settings.kafka, settings.namespace, Arrivals()), open_roads(settings)
+    search = with_standing(with_travel(lookup, roads, learned.start(), rules), known.start(), rules)
     app = application(rules, settings.namespace, search, f"worker-{settings.slot}", board, priced)
     worker = Worker(host, app, probe=crash_probe(os.environ.get(CRASH_AT, "")))
     health = HealthServer(settings.health_port, worker.parts)
@@ -123,6 +126,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
         follower.stop()
         zones.stop()
         prices.stop()
+        learned.stop()
+        roads.close()
         known.stop()
         index.close()
 
