@@ -84,7 +84,7 @@ def fold(records: Sequence[Record], at: dict[Place, Position], namespace: str) -
     Pings come last: one that was read before its driver's sign-on would be lost.
     """
     folding = Folding()
-    pings = namespace + topics.DRIVER_LOCATIONS.name
+    pings = namespace + topics.DRIVER_PLACES.name
     for record in sorted(records, key=lambda record: record.topic == pings):
         place = (record.topic, record.partition)
         position = folding.positions.get(place) or Position(at[place].next_offset, at[place].last_hash)

@@ -39,7 +39,7 @@ class Projector:
         self._stop = threading.Event()
         self._topics = [
             namespace + topic.name
-            for topic in (topics.DELIVERY_EVENTS, topics.DRIVER_EVENTS, topics.DRIVER_LOCATIONS, topics.CONTACTS)
+            for topic in (topics.DELIVERY_EVENTS, topics.DRIVER_EVENTS, topics.DRIVER_PLACES, topics.CONTACTS)
         ]
         self._producer = Producer({"bootstrap.servers": brokers, "enable.idempotence": True})
         self._consumer = Consumer(

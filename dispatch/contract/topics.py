@@ -45,7 +45,8 @@ DECISIONS = Topic("decisions", "aggregate", "command, facts and outcome of each 
 REPLIES = Topic("replies", "gateway slot", "outcomes for the request that waits", HOUR_MS, partitions="replies")
 DELIVERY_STATE = Topic("delivery.state", "delivery_id", "restores a processor", -1, compacted=True, config=_STATE)
 DRIVER_STATE = Topic("driver.state", "driver_id", "restores a processor", -1, compacted=True, config=_STATE)
-DRIVER_LOCATIONS = Topic("driver.locations", "driver_id", "pings", HOUR_MS)
+DRIVER_LOCATIONS = Topic("driver.locations", "driver_id", "pings and heartbeats as they come in", HOUR_MS)
+DRIVER_PLACES = Topic("driver.places", "driver_id", "pings that are believed", HOUR_MS)
 POLICIES = Topic("policies", "policy name", "the policy in force", -1, compacted=True, partitions="one")
 RULES_HISTORY = Topic("rules.history", "policy or flag", "every policy and flag change ever", -1, partitions="one")
 FLAGS = Topic("flags", "flag", "feature flags", -1, compacted=True, partitions="one")
@@ -66,7 +67,8 @@ DEAD_LETTERS = Topic("dead.letters", "source", "what could not be read or handle
 CATALOGUE: tuple[Topic, ...] = (
     PRICES,
     ORDERS_INBOUND, DELIVERY_COMMANDS, DRIVER_COMMANDS, DELIVERY_EVENTS, DRIVER_EVENTS, OFFERS, DECISIONS, REPLIES,
-    DELIVERY_STATE, DRIVER_STATE, DRIVER_LOCATIONS, POLICIES, FLAGS, RULES_HISTORY, CONTACTS, NOTICES, DEAD_LETTERS,
+    DELIVERY_STATE, DRIVER_STATE, DRIVER_LOCATIONS, DRIVER_PLACES, POLICIES, FLAGS, RULES_HISTORY, CONTACTS,
+    NOTICES, DEAD_LETTERS,
     ZONES, ZONE_HEALTH, ZONE_REQUESTS, INCENTIVES,
     MODELS, DRIVER_SCORES, ETA_MODEL,
 )  # fmt: skip

@@ -208,6 +208,7 @@ class GeoFeed:
         self._send_all(alive)
         if believed:
             self._index.moved(ping.driver_id, ping.lat, ping.lng)
+            self._send(topics.DRIVER_PLACES, ping.driver_id, ping)
             self._send_all(*self._approaches.astray(ping, policy.reassignment))
 
     def _wake(self, wake_up: WakeUp) -> None:

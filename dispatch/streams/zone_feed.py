@@ -94,7 +94,7 @@ class ZoneFeed:
         oldest_ms = now_ms - round(self._rules.policy.order.stale_after_s * 1000)
         wanted = (
             (topics.DRIVER_EVENTS, 0), (topics.DELIVERY_EVENTS, oldest_ms), (topics.ZONE_HEALTH, now_ms - FRESH_MS),
-            (topics.ZONE_REQUESTS, 0), (topics.DRIVER_LOCATIONS, now_ms),
+            (topics.ZONE_REQUESTS, 0), (topics.DRIVER_PLACES, now_ms),
         )  # fmt: skip
         places, self._behind = [], set()
         for topic, since_ms in wanted:
@@ -106,14 +106,14 @@ class ZoneFeed:
                 if since_ms:
                     (found,) = consumer.offsets_for_times([TopicPartition(name, number, since_ms)], timeout=10)
                     place.offset = found.offset if found.offset >= 0 else high
-                if topic is not topics.DRIVER_LOCATIONS and place.offset < high:
+                if topic is not topics.DRIVER_PLACES and place.offset < high:
                     self._behind.add((name, number))
                 places.append(place)
         consumer.assign(places)
 
     def _turn(self, consumer: Consumer) -> None:
         pings: dict[bytes, Consumed] = {}
-        locations = self._settings.namespace + topics.DRIVER_LOCATIONS.name
+        locations = self._settings.namespace + topics.DRIVER_PLACES.name
         for message in consumer.consume(2_000, 0.25):
             if (error := message.error()) is not None:
                 if error.code() == KafkaError._PARTITION_EOF:
