@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from dispatch import __version__, config, eta_cli, ranking_cli, rules_cli, zones_cli
+from dispatch import __version__, config, eta_cli, money_cli, notices_cli, ranking_cli, rules_cli, zones_cli
 from dispatch.config import Settings
 
 _ABOUT = "Baton takes an order that is ready at a store and sees it into a customer's hands. First: `baton demo`."
@@ -105,8 +105,10 @@ def _rules_reached() -> Settings:
 
 rules_cli.attach(app, _rules_reached)
 zones_cli.attach(app, _settings, _require_kafka)
+notices_cli.attach(app, _settings)
 eta_cli.attach(app, _settings, _require_kafka)
 ranking_cli.attach(app, run_app, _settings, _require_kafka)
+money_cli.attach(app, _settings, _require_kafka)
 
 
 @app.command()
