@@ -16,11 +16,11 @@ _AVAILABILITY_WORDS = {"ON_BREAK": "on a break", "SHIFT_ENDED": "off shift", "OF
 
 _PART_WORDS: dict[str, Callable[[Candidate], str]] = {
     "rating_min": lambda _seen: "rating",
-    "driver_score_min": lambda seen: f"driver score {100 * (seen.driver_score or 0):.0f}",
+    "driver_score_min": lambda seen: f"driver score {100 * (seen.score_share):.0f}",
     "fairness_min": lambda _seen: "fairness",
     "load_min": lambda _seen: "load",
     "zone_min": lambda _seen: "prefers the zone",
-    "acceptance_min": lambda seen: f"accepts with {100 * (seen.acceptance or 0):.0f}%",
+    "acceptance_min": lambda seen: f"accepts with {100 * (seen.accept_chance):.0f}%",
     "exploration_min": lambda _seen: "exploration",
 }
 """How each part of a score is told, beside the way to the store."""

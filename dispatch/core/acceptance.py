@@ -33,8 +33,6 @@ class Seen(Protocol):
     @property
     def rating(self) -> float: ...
     @property
-    def acceptance_rate(self) -> float | None: ...
-    @property
     def vehicle(self) -> Vehicle: ...
 
 
@@ -67,10 +65,12 @@ class AcceptanceModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             raise ValueError("a coefficient is not a finite number")
 
 
-def row_of(seen: Seen, travel_s: float, waited_s: float | None) -> tuple[float, ...]:
-    """The values of FEATURES for a candidate. `waited_s` None: never had an assignment."""
+def row_of(seen: Seen, travel_s: float, waited_s: float | None, rate: float | None) -> tuple[float, ...]:
+    """The values of FEATURES for a candidate.
+
+    `waited_s` since the last assignment, None: never had one; `rate` of the offers accepted before, None: not known.
+    """
     waited_h = _LONGEST_WAIT_H if waited_s is None else min(_LONGEST_WAIT_H, max(0.0, waited_s) / 3600)
-    rate = seen.acceptance_rate
     return (
         travel_s / 60,
         seen.distance_m / 1000,

@@ -7,7 +7,7 @@ from dispatch.core.policy import Flags, Policy
 from dispatch.core.quotes import Quote, ZonePriceFact
 
 
-class FoundDriver(msgspec.Struct, frozen=True, kw_only=True):
+class FoundDriver(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A driver as an index gave it."""
 
     driver_id: str
@@ -60,7 +60,7 @@ class SearchNeed(msgspec.Struct, frozen=True, kw_only=True):
     trip: Trip | None = None
 
 
-class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
+class SearchResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The index's answer, nearest first."""
 
     drivers: tuple[FoundDriver, ...] = ()

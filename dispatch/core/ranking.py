@@ -29,6 +29,8 @@ class RankingVariant(msgspec.Struct, frozen=True):
 
 
 PLAIN = RankingVariant()
+UNKNOWN = -1
+"""In a record, of what is never negative: a nullable number costs ten times as much to write."""
 
 
 def variant(delivery_id: str, policy: RankingPolicy, *, acceptance: bool) -> RankingVariant:
@@ -95,11 +97,10 @@ def _candidate(
         load_min=load_min,
         zone_min=zone_min,
         acceptance_min=acceptance_min,
-        preference=found.preference,
-        driver_score=found.driver_score,
-        acceptance_rate=found.acceptance_rate,
-        acceptance=found.acceptance,
-        waited_s=round(waited_s) if waited_s is not None else None,
+        score_share=_or_unknown(found.driver_score),
+        accepts_share=_or_unknown(found.acceptance_rate),
+        accept_chance=_or_unknown(found.acceptance),
+        idle_s=round(waited_s) if waited_s is not None else UNKNOWN,
         source=search.source,
         excluded=_why_not(found, excluded),
     )
@@ -110,6 +111,10 @@ def travel_seconds(found: FoundDriver, policy: Policy) -> float:
     if found.travel_s is not None:
         return found.travel_s
     return travel_s(found.distance_m, found.vehicle, policy.travel)
+
+
+def _or_unknown(share: float | None) -> float:
+    return UNKNOWN if share is None else share
 
 
 def _rating_min(found: FoundDriver, weights: RankingPolicy) -> float:

@@ -72,7 +72,7 @@ class Standing:
         if model is None:
             return found
         waited_s = (now_ms - found.last_assigned_ms) / 1000 if found.last_assigned_ms else None
-        row = row_of(found, travel_seconds(found, policy), waited_s)
+        row = row_of(found, travel_seconds(found, policy), waited_s, found.acceptance_rate)
         return replace(found, acceptance=chance(model, row))
 
 

@@ -60,8 +60,14 @@ class Offers:
         known = self._open.pop(offer_id, None)
         if known is not None:
             sent_at_ms, candidate = known
-            row = row_of(candidate, candidate.travel_s, candidate.waited_s)
+            waited_s, rate = _known(candidate.idle_s), _known(candidate.accepts_share)
+            row = row_of(candidate, candidate.travel_s, waited_s, rate)
             self.seen.append(OfferSeen(sent_at_ms, row, accepted))
+
+
+def _known(number: float) -> float | None:
+    """-1 in the record: not known."""
+    return number if number >= 0 else None
 
 
 def offers_in(records: Iterable[Record]) -> Offers:

@@ -46,9 +46,9 @@ def published(model: AcceptanceModel, version: int = 4, kind: str = "acceptance"
 
 def test_the_chance_is_the_logistic_of_the_weighted_sum() -> None:
     model = a_model(0.5, travel_min=-0.1, rating_stars=0.2)
-    assert chance(model, row_of(found(), 300, 1800)) == pytest.approx(1 / (1 + exp(-(0.5 - 0.5 + 0.8))))
+    assert chance(model, row_of(found(), 300, 1800, None)) == pytest.approx(1 / (1 + exp(-(0.5 - 0.5 + 0.8))))
     scaled = msgspec.structs.replace(model, means=(5.0, *model.means[1:]), scales=(2.0, *model.scales[1:]))
-    assert chance(scaled, row_of(found(), 540, None)) == pytest.approx(1 / (1 + exp(-(0.5 - 0.2 + 0.8))))
+    assert chance(scaled, row_of(found(), 540, None, None)) == pytest.approx(1 / (1 + exp(-(0.5 - 0.2 + 0.8))))
 
 
 @given(st.lists(st.floats(-1e9, 1e9), min_size=len(FEATURES), max_size=len(FEATURES)), st.floats(-1e6, 1e6))
@@ -57,9 +57,9 @@ def test_it_is_a_chance_whatever_the_row(row: list[float], intercept: float) -> 
 
 
 def test_what_is_not_known_is_told_apart_from_naught() -> None:
-    known = dict(zip(FEATURES, row_of(found(acceptance_rate=0.0), 60, 0), strict=True))
+    known = dict(zip(FEATURES, row_of(found(), 60, 0, 0.0), strict=True))
     assert (known["rate_unknown"], known["rating_unknown"], known["waited_h"]) == (0, 0, 0)
-    unknown = dict(zip(FEATURES, row_of(found(rating=0.0, vehicle="bicycle"), 60, None), strict=True))
+    unknown = dict(zip(FEATURES, row_of(found(rating=0.0, vehicle="bicycle"), 60, None, None), strict=True))
     assert (unknown["rate_unknown"], unknown["rating_unknown"], unknown["waited_h"]) == (1, 1, 2)
     assert unknown["on_bicycle"] == 1
 

@@ -130,7 +130,7 @@ def test_the_chance_of_acceptance_counts_only_where_the_flag_is_on() -> None:
     pair = (found("a", acceptance=0.2), found("b", 1300, acceptance=0.9))
     assert names(*pair, switched=SWITCHED) == ["b", "a"]
     off = ranked(*pair, switched=RankingVariant())
-    assert [(one.driver_id, one.acceptance_min, one.acceptance) for one in off] == [("a", 0.0, 0.2), ("b", 0.0, 0.9)]
+    assert [(one.driver_id, one.acceptance_min, one.accept_chance) for one in off] == [("a", 0.0, 0.2), ("b", 0.0, 0.9)]
 
 
 @given(drivers_found)

@@ -69,7 +69,7 @@ def offered_before(town: Town, count: int, *, says: bool = True) -> None:
         seen = Candidate(
             driver_id="past", distance_m=1000, travel_s=round(60 * minutes), orders=0, capacity=1, rating=4.5,
             vehicle="car", availability="AVAILABLE", score=minutes, travel_min=minutes, rating_min=0.0,
-            fairness_min=0.0, load_min=0.0, source="valkey", waited_s=600,
+            fairness_min=0.0, load_min=0.0, source="valkey", idle_s=600,
         )  # fmt: skip
         offer = {"offer_id": identity.derived("offer", name), "driver_id": "past"}
         _say(town, de.DriverCandidatesFound, name, search_no=1, radius_m=5000, candidates=(seen,), source="valkey",
@@ -124,9 +124,8 @@ def test_a_model_is_learned_from_the_log_and_the_next_search_asks_it(town: Town,
     for search in searches(town, names):
         assert search.model_version == 1
         for seen in search.candidates:
-            assert seen.acceptance is not None
-            assert 0.5 < seen.acceptance < 1  # they stand at the store
-            assert seen.acceptance_min == pytest.approx(3 * (1 - seen.acceptance))
+            assert 0.5 < seen.accept_chance < 1  # they stand at the store
+            assert seen.acceptance_min == pytest.approx(3 * (1 - seen.accept_chance))
     recorded = [
         json.loads(decision.facts)["search"]
         for decision in town.dispatch.read(topics.DECISIONS)
@@ -178,7 +177,7 @@ def test_scores_are_counted_from_the_log_told_once_and_stand_in_the_next_search(
         known = [seen for search in searches(town, more) for seen in search.candidates]
         assert known
         for seen in known:
-            assert seen.driver_score is not None
+            assert seen.score_share > 0
             assert seen.rating_min == 0.0
         until(lambda: completed(scored()) == 14, "14 completed deliveries in the scores")
     finally:

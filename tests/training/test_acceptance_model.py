@@ -113,7 +113,7 @@ def a_candidate(name: str, **changes: Any) -> Candidate:
     fields: dict[str, Any] = {
         "driver_id": name, "distance_m": 1000, "travel_s": 240, "orders": 1, "capacity": 2, "rating": 4.5,
         "vehicle": "car", "availability": "AVAILABLE", "score": 1.0, "travel_min": 4.0, "rating_min": 0.0,
-        "fairness_min": 0.0, "load_min": 0.0, "source": "valkey", "acceptance_rate": 0.7, "waited_s": 1800,
+        "fairness_min": 0.0, "load_min": 0.0, "source": "valkey", "accepts_share": 0.7, "idle_s": 1800,
     }  # fmt: skip
     return Candidate(**{**fields, **changes})
 
@@ -137,7 +137,7 @@ def test_offers_are_read_from_the_log_with_what_was_known_when_they_were_made() 
     other = {"offer_id": "00000000-0000-5000-8000-00000000000b", "driver_id": "ben"}
     third = {"offer_id": "00000000-0000-5000-8000-00000000000c", "driver_id": "ana"}
     events = [
-        found(a_candidate("ana"), a_candidate("ben", acceptance_rate=None, rating=0.0, waited_s=None)),
+        found(a_candidate("ana"), a_candidate("ben", accepts_share=-1.0, rating=0.0, idle_s=-1)),
         sent(*ids.values()),
         an_event(de.DriverRejected, **ids, response_ms=4, reason="too_far"),
         sent(*other.values()),
@@ -150,7 +150,7 @@ def test_offers_are_read_from_the_log_with_what_was_known_when_they_were_made() 
     records = [Record("delivery.events", 0, n, AT_MS, b"", codec.encode(event)) for n, event in enumerate(events)]
     offers = offers_in(records)
     assert [offer.accepted for offer in offers.seen] == [False, False, True]
-    assert offers.seen[0].row == row_of(a_candidate("ana"), 240, 1800)
+    assert offers.seen[0].row == row_of(a_candidate("ana"), 240, 1800, 0.7)
     assert dict(zip(FEATURES, offers.seen[1].row, strict=True))["rate_unknown"] == 1
 
 

@@ -198,16 +198,14 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Part: minutes credited (negative) where a second-best goes first, to learn."""
     travel_source: str = ''
     """What gave the travel time; empty: the formula."""
-    preference: str = ''
-    """The driver's preference for the zone; empty: none known."""
-    driver_score: float | None = None
-    """0..1; null: none known."""
-    acceptance_rate: float | None = None
-    """Share of offers that the driver accepted, shrunk towards the mean; null: none known."""
-    acceptance: float | None = None
-    """Chance that the driver accepts, by the model; null: no model was asked."""
-    waited_s: int | None = None
-    """Since the last assignment; null: none known."""
+    score_share: float = -1
+    """The driver's score, 0..1; -1: none known."""
+    accepts_share: float = -1
+    """Share of offers accepted before, shrunk towards the mean; -1: none known."""
+    accept_chance: float = -1
+    """Chance that the driver accepts, by the model; -1: no model was asked."""
+    idle_s: int = -1
+    """Since the last assignment; -1: none known."""
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):
