@@ -54,7 +54,7 @@ def split(inbound: InboundOrderPlaced | InboundOrderReady) -> tuple[str, Order, 
 
 def _digest(contact: Contact) -> str:
     """Tells another contact apart without holding it; the delivery's id is the salt."""
-    parts = (contact.subject_id, contact.name, contact.phone, contact.address, f"{contact.lat:.6f}",
+    parts: tuple[str, ...] = (contact.subject_id, contact.name, contact.phone, contact.address, f"{contact.lat:.6f}",
              f"{contact.lng:.6f}", contact.note)  # fmt: skip
     parts += (contact.language,) if contact.language else ()  # the digests made before languages were known hold
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()

@@ -180,6 +180,7 @@ def _reassigned(state: Delivery, event: events.AssignmentReassigned) -> Delivery
         phase=Searching(),
         former=_with(state.former, event.driver_id),
         attempt_count=event.attempt_count,
+        tell_driver=event.notify_customer,
         waiting_since_ms=event.at_ms,
         level=0,
         radius_m=state.base_radius_m,

@@ -8,8 +8,6 @@ from dispatch.contract.records.system import Notice
 from dispatch.core.delivery.states import Delivery
 from dispatch.core.policy import NoticePolicy
 
-_SILENT_CHANGES = 2
-"""A customer hears of a new driver only after more changes than these."""
 _CUSTOMER_NOTICES: dict[type[DeliveryEvent], str] = {
     events.PickupCompleted: "picked_up",
     events.ArrivedAtDropoff: "arriving",
@@ -20,8 +18,8 @@ _CUSTOMER_NOTICES: dict[type[DeliveryEvent], str] = {
 
 
 def hears_of_driver(before: Delivery) -> bool:
-    """Whether the customer is told of an assignment: of the first, and of those after more than two changes."""
-    return before.attempt_count == 0 or before.variant is None or before.attempt_count > _SILENT_CHANGES
+    """Whether the customer is told of an assignment: of the first, and after more changes than the policy says (2)."""
+    return before.attempt_count == 0 or before.variant is None or before.tell_driver
 
 
 def is_late(told_eta_ms: int, delivery_eta_ms: int, policy: NoticePolicy) -> bool:
