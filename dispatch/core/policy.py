@@ -11,7 +11,8 @@ from dispatch.core.flags import Percent
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=1_728_000)]
 Metres = Annotated[int, msgspec.Meta(gt=0, le=1_000_000)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=1_000)]
-Minor = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+LARGEST_MINOR = 1_000_000
+Minor = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_MINOR)]
 Factor = Annotated[float, msgspec.Meta(ge=0, le=100)]
 Speed = Annotated[float, msgspec.Meta(gt=0, le=100_000)]
 TopSpeed = Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
@@ -392,6 +393,8 @@ def _scaled_fields(fields: dict[str, Any], speed: float) -> dict[str, Any]:
             changed[name] = value / speed
         elif name.endswith("_kmh"):
             changed[name] = value * speed
+        elif name.endswith("per_minute_minor"):
+            changed[name] = min(round(value * speed), LARGEST_MINOR)
     return changed
 
 

@@ -21,6 +21,7 @@ from dispatch.core.driver.states import availability, free_capacity
 from dispatch.core.effects import ReplyTo
 from dispatch.core.facts import Deadline, Facts, FoundDriver, Refusal, SearchNeed, SearchResult, ZoneFacts
 from dispatch.core.policy import Flags, Policy
+from dispatch.core.quotes import ZonePriceFact
 
 START_MS = 1_790_000_000_000
 PLACE = (48.0, 7.85)
@@ -49,6 +50,7 @@ class World:
         self.events: list[Any] = []
         self.told: list[Any] = []
         self.index_fails = False
+        self.price: ZonePriceFact | None = None
         self.zone = ZoneFacts(zone="old-town", version=3, known=True)
         self.places: dict[str, tuple[float, float]] = {}
         self._numbers = itertools.count()
@@ -92,7 +94,7 @@ class World:
         need = core.needs(state, command, self.policy, self.flags, self.now_ms, zone)
         facts = Facts(
             now_ms=self.now_ms, wall_ms=self.now_ms, policy=self.policy, flags=self.flags,
-            search=self.search(need) if need else None, zone=zone,
+            price=self.price, search=self.search(need) if need else None, zone=zone,
         )  # fmt: skip
         result = core.decide(state, command, facts)
         if isinstance(result, Refusal):
