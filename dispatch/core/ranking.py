@@ -30,7 +30,7 @@ class RankingVariant(msgspec.Struct, frozen=True):
 
 PLAIN = RankingVariant()
 UNKNOWN = -1
-"""In a record, of what is never negative: a nullable number costs ten times as much to write."""
+"""In a record, of what is never negative: a nullable number costs several times as much to write."""
 
 
 def variant(delivery_id: str, policy: RankingPolicy, *, acceptance: bool) -> RankingVariant:
