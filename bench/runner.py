@@ -20,7 +20,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import decisions, peers, whole
+from bench import decisions, peers, presence, whole
 from deploy.local import Kafka
 from dispatch.log.logs import configure
 from dispatch.processors.service import rest_the_collector
@@ -123,10 +123,22 @@ def measure_sustained(status: dict[str, Any]) -> Figures:
     return {**whole.sustained(status, deliveries=5_000, drivers=500)}
 
 
+def measure_pings(status: dict[str, Any]) -> Figures:
+    """Pings of 2,000 drivers."""
+    return {**presence.pings(status)}
+
+
+def measure_wakeups(status: dict[str, Any]) -> Figures:
+    """Drivers who become free where deliveries wait."""
+    return {**presence.wakeups(status)}
+
+
 PARTS: dict[str, tuple[Callable[[], Any], Callable[[Any], Figures]]] = {
     "decisions": (_kafka, measure_decisions),
     "peers": (_kafka, measure_peers),
     "restore": (_filled, measure_restore),
     "sustained": (whole.running, measure_sustained),
     "latency": (whole.running, measure_latency),
+    "pings": (whole.running, measure_pings),
+    "wakeups": (whole.running, measure_wakeups),
 }
