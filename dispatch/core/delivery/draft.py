@@ -61,7 +61,8 @@ class Draft:
         if facts.search is None:
             self.nobody("unknown")
             return
-        zone = state.order.zone if state.order else "none"
+        placed = state.order.zone if state.order else "none"
+        zone = facts.zone.zone if facts.zone is not None and facts.zone.version else placed
         acceptance = facts.flags.acceptance_ranking.covers(state.id, zone)
         switched = variant(state.id, facts.policy.ranking, acceptance=acceptance)
         ranked = rank(facts.search, facts.policy, frozenset(state.former), facts.now_ms, switched)
