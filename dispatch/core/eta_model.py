@@ -1,10 +1,10 @@
 """What finished deliveries teach of the next: how actual times spread round reckoned ones, by zone, hour and store.
 
-Each cell is a histogram of the logarithm of actual over reckoned, of constant size. A cell believes its own observations
-and, as if they were `strength` more, what the cell above it believes: store, hour of the zone, zone, the whole city, and
-at the top a spread that policy names (Dirichlet smoothing along a chain; Gelman et al., Bayesian Data Analysis, ch. 3).
-Above `memory` observations a cell's counts are halved, so that the old fades. Preparation that ended unseen, before the
-driver came, is counted below that moment in the shares that are believed so far (self-consistency; Efron 1967).
+Each cell is a histogram of the logarithm of actual over reckoned, of constant size. A cell believes its own
+observations and, as if they were `strength` more, what the cell above it believes: store, hour of the zone, zone, the
+whole city, and at the top a spread that policy names (Dirichlet smoothing along a chain). Above `memory` observations a
+cell's counts are halved, so that the old fades. Preparation that ended unseen, before the driver came, is counted below
+that moment in the shares that are believed so far (self-consistency; Efron 1967).
 """
 
 from collections import OrderedDict
