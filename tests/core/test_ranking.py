@@ -2,15 +2,20 @@
 
 from itertools import pairwise
 from math import fsum
+from typing import ClassVar
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
+from world import World
 
+from dispatch.contract.records import delivery_events as de
 from dispatch.contract.records.shared import Candidate
 from dispatch.contract.score import PARTS, parts_of, why_before
-from dispatch.core.facts import FoundDriver, SearchResult
+from dispatch.core.facts import FoundDriver, SearchNeed, SearchResult
+from dispatch.core.flags import Flag, Flags
 from dispatch.core.policy import Policy, RankingPolicy
 from dispatch.core.ranking import RankingVariant, explores, rank, variant
 
@@ -162,3 +167,41 @@ def test_exploration_takes_its_share_of_the_deliveries_always_the_same_ones() ->
 def _only(driver: FoundDriver) -> Candidate:
     (seen,) = ranked(driver)
     return seen
+
+
+class Knowing(World):
+    """A city whose index knows the chance that each driver accepts."""
+
+    chances: ClassVar[dict[str, float]] = {"ana": 0.1, "ben": 0.95}
+
+    def search(self, need: SearchNeed) -> SearchResult:
+        found = super().search(need)
+        known = tuple(replace(driver, acceptance=self.chances[driver.driver_id]) for driver in found.drivers)
+        return replace(found, drivers=known, model_version=5)
+
+
+@pytest.mark.parametrize(
+    ("flag", "first"),
+    [
+        (Flag(), "ben"),
+        (Flag(enabled=False), "ana"),
+        (Flag(rollout_percent=0), "ana"),
+        (Flag(zones=("elsewhere",)), "ana"),
+        (Flag(zones=("old-town",)), "ben"),
+    ],
+)
+def test_a_delivery_asks_by_the_chance_of_acceptance_where_the_flag_covers_it(flag: Flag, first: str) -> None:
+    world = Knowing(flags=Flags(acceptance_ranking=flag)).sign_on("ana").sign_on("ben")
+    world.ready()
+    search = next(event for event in world.events if isinstance(event, de.DriverCandidatesFound))
+    offer = next(event for event in world.events if isinstance(event, de.DriverOfferSent))
+    assert (search.candidates[0].driver_id, offer.driver_id, search.model_version) == (first, first, 5)
+
+
+def test_a_delivery_that_explores_asks_the_second_best_and_says_so() -> None:
+    policy = Policy(ranking=RankingPolicy(explore_percent=100))
+    world = World(policy, Flags(acceptance_ranking=Flag())).sign_on("ana").sign_on("ben")
+    world.ready()
+    offer = next(event for event in world.events if isinstance(event, de.DriverOfferSent))
+    search = next(event for event in world.events if isinstance(event, de.DriverCandidatesFound))
+    assert (offer.driver_id, search.candidates[0].exploration_min < 0) == ("ben", True)
