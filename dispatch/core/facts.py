@@ -97,7 +97,7 @@ class ZoneFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     target_wait_s: int = 0
     pressure: float = 0
     incentive_minor: int = 0
-    """The bonus in force for a delivery picked up here, in the order's own currency."""
+    """The bonus in force for a delivery picked up here; it applies when `incentive_currency` is the order's."""
     incentive_currency: str = ""
 
     @property

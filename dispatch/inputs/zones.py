@@ -65,6 +65,7 @@ class ZoneBoard:
         table = self.table
         zone, health = table.zones.get(zone_id), self.health.get(zone_id)
         fresh = health is not None and abs(now_ms - health.at_ms) <= BELIEVED_MS
+        bonus_minor, bonus_currency = self.bonus(zone_id, now_ms, currency)
         return ZoneFacts(
             zone=zone_id,
             version=table.version,
@@ -73,8 +74,17 @@ class ZoneBoard:
             min_drivers_online=zone.min_drivers_online if zone else 0,
             target_wait_s=zone.target_wait_s if zone else 0,
             pressure=health.pressure if health is not None and fresh else 0,
-            incentive_minor=self.bonus_minor(zone_id, now_ms, currency),
-            incentive_currency=currency,
+            incentive_minor=bonus_minor,
+            incentive_currency=bonus_currency,
+        )
+
+    def bonus(self, zone_id: str, now_ms: int, currency: str) -> tuple[int, str]:
+        """The bonus that runs in this currency; without one, one in another, which the offer says does not apply."""
+        if bonus_minor := self.bonus_minor(zone_id, now_ms, currency):
+            return bonus_minor, currency
+        others = sorted({one.currency for one in self.incentives.get(zone_id, ())} - {currency})
+        return next(
+            ((minor, other) for other in others if (minor := self.bonus_minor(zone_id, now_ms, other))), (0, "")
         )
 
     def bonus_minor(self, zone_id: str, now_ms: int, currency: str) -> int:
