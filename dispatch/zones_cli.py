@@ -29,7 +29,7 @@ ZoneFile = Annotated[Path, typer.Argument(metavar="FILE", help="A GeoJSON Featur
 ZoneId = Annotated[str, typer.Argument(metavar="ZONE", help="The zone's id; `baton zones list` names them.")]
 Who = Annotated[str, typer.Option("--actor", help="Who; by default the user of this terminal.")]
 Note = Annotated[str, typer.Option(help="At most 200 characters; for `request`, what the drivers are told.")]
-_LONGEST_BONUS_H = 24 * 31
+_LONGEST_BONUS_H, _FARTHEST_S = 24 * 31, 366 * 86_400
 
 
 class _Require(Protocol):
@@ -270,6 +270,8 @@ def _moment_ms(text: str) -> int:
     except ValueError as error:
         raise Misconfigured(f"--start is {text[:40]!r}; a moment such as 2026-11-21T18:00 is wanted") from error
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment.timestamp() > time.time() + _FARTHEST_S:
+        raise Misconfigured(f"--start is {text[:40]!r}; within a year from now is wanted")
     return round(moment.timestamp() * 1000)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka import Message as Consumed
+from prometheus_client import Counter
 
 from dispatch.config import Settings
 from dispatch.contract import codec, identity, topics
@@ -28,6 +29,7 @@ EVERY_S, AGAIN_S = 1.0, 3.0
 FRESH_MS = 60_000
 """An older request for drivers is not carried out any more: it only counts for the limit."""
 _AGAIN_AFTER_S = 2.0
+FAILED = Counter("baton_zone_health_failures_total", "Times that counting the zones failed and began anew.")
 logger = logs.get("dispatch.streams.zone_feed")
 
 
@@ -67,8 +69,9 @@ class ZoneFeed:
                 self._open(consumer)
                 while not self._stop.is_set():
                     self._turn(consumer)
-            except (KafkaException, BufferError) as error:
-                logger.warning("zone_health_failing", reason=str(error))
+            except Exception as error:  # noqa: BLE001 - told and counted; all is read anew
+                FAILED.inc()
+                logger.warning("zone_health_failing", reason=repr(error))
                 self._stop.wait(_AGAIN_AFTER_S)
             finally:
                 consumer.close()
@@ -159,8 +162,6 @@ class ZoneFeed:
             if before is None or now_ms - before.at_ms >= AGAIN_S * 1000 or _says_else(before, health):
                 self._published[health.zone] = health
                 self._send(topics.ZONE_HEALTH, health.zone, health)
-        for change in changes:
-            self._send(topics.NOTICES, change.health.zone, alert_notice(change))
 
     def _asked_for(self, request: ZoneDriversRequested) -> None:
         """Drivers near by are asked once in a while; a request that comes too early is passed over."""
