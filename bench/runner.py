@@ -13,14 +13,14 @@ import statistics
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from bench import decisions, peers, presence, whole
+from bench import decisions, peers, presence, whole, zones
 from deploy.local import Kafka
 from dispatch.log.logs import configure
 from dispatch.processors.service import rest_the_collector
@@ -133,6 +133,11 @@ def measure_wakeups(status: dict[str, Any]) -> Figures:
     return {**presence.wakeups(status)}
 
 
+def measure_zones(_nothing: None) -> Figures:
+    """Which of 5,000 polygons a place lies in."""
+    return {**zones.lookups()}
+
+
 PARTS: dict[str, tuple[Callable[[], Any], Callable[[Any], Figures]]] = {
     "decisions": (_kafka, measure_decisions),
     "peers": (_kafka, measure_peers),
@@ -141,4 +146,5 @@ PARTS: dict[str, tuple[Callable[[], Any], Callable[[Any], Figures]]] = {
     "latency": (whole.running, measure_latency),
     "pings": (whole.running, measure_pings),
     "wakeups": (whole.running, measure_wakeups),
+    "zones": (nullcontext, measure_zones),
 }
