@@ -13,8 +13,6 @@ when it is not completed stands in the policy (`pay`), as shares of the earning 
 | given up or lost by the driver | nothing |
 """
 
-from fractions import Fraction
-
 import msgspec
 
 from dispatch.contract.records.delivery_events import (
@@ -29,7 +27,7 @@ from dispatch.contract.records.delivery_events import (
     UnassignedEscalated,
 )
 from dispatch.contract.records.shared import Economics, Order, SettledAs
-from dispatch.core.money import rounded, share, whole_parts
+from dispatch.core.money import share, whole_parts
 from dispatch.core.policy import CostPolicy, PayPolicy
 
 ROUTING_ENGINE = "osrm"
@@ -86,18 +84,19 @@ def economics(order: Order, bill: Bill, outcome: SettledAs, policy: CostPolicy) 
     """Cost and revenue with their parts; each total is the sum of its parts, net the difference."""
     cost = whole_parts(
         (
-            bill.driver_pay_minor,
-            bill.usage.compensation_minor,
-            Fraction(policy.routing_call_thousandths * bill.usage.routing_calls, 1000),
-            Fraction(policy.message_thousandths * bill.usage.messages, 1000),
-            Fraction(policy.event_thousandths * bill.events, 1000),
-            policy.platform_minor if bill.dispatched else 0,
-        )
+            bill.driver_pay_minor * 1000,
+            bill.usage.compensation_minor * 1000,
+            policy.routing_call_thousandths * bill.usage.routing_calls,
+            policy.message_thousandths * bill.usage.messages,
+            policy.event_thousandths * bill.events,
+            policy.platform_minor * 1000 if bill.dispatched else 0,
+        ),
+        of=1000,
     )
     if outcome == "delivered":
-        revenue = whole_parts((share(order.order_value_minor, policy.commission_percent), order.delivery_fee_minor))
+        revenue = (share(order.order_value_minor, policy.commission_percent), order.delivery_fee_minor)
     else:
-        revenue = (0, rounded(share(order.delivery_fee_minor, policy.fee_kept_percent)) if bill.had_driver else 0)
+        revenue = (0, share(order.delivery_fee_minor, policy.fee_kept_percent) if bill.had_driver else 0)
     return Economics(
         currency=order.currency,
         driver_pay_minor=cost[0],

@@ -5,17 +5,17 @@ own; the incentive is a bonus of the zone and is not multiplied. Distances are w
 they come in. Rounded by the rule of `money`.
 """
 
-from fractions import Fraction
-
 import msgspec
 
 from dispatch.contract.records.shared import OfferTerms
 from dispatch.core.facts import ZoneFacts
-from dispatch.core.money import rounded, share, whole_parts
+from dispatch.core.money import share, whole_parts
 from dispatch.core.policy import PayPolicy
 
 WHOLE = 100
 """Percent: a multiplier of 1.0."""
+_OF = 300_000
+"""Thousandths (metres of a km), sixtieths (seconds of a minute) and hundredths of both (percent) are whole in it."""
 
 
 class Earning(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -40,20 +40,18 @@ class Earning(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def shared_minor(self, percent: int) -> int:
         """So many percent of the earning without the incentive, rounded."""
-        return rounded(share(self.without_incentive_minor, percent))
+        return share(self.without_incentive_minor, percent)
 
 
 def earning(
     total_m: int, total_s: int, policy: PayPolicy, multiplier_percent: int = WHOLE, incentive_minor: int = 0
 ) -> Earning:
     """The parts for a way of so many metres and seconds."""
-    exact = (
-        Fraction(policy.base_minor),
-        Fraction(policy.per_km_minor * total_m, 1000),
-        Fraction(policy.per_minute_minor * total_s, 60),
-    )
-    added = sum(exact, start=Fraction(0)) * Fraction(multiplier_percent - WHOLE, 100)
-    base, distance, time, multiplier, incentive = whole_parts((*exact, added, incentive_minor))
+    base = policy.base_minor * _OF
+    distance = policy.per_km_minor * total_m * (_OF // 1000)
+    time = policy.per_minute_minor * total_s * (_OF // 60)
+    added = (base + distance + time) // WHOLE * (multiplier_percent - WHOLE)
+    base, distance, time, multiplier, incentive = whole_parts((base, distance, time, added, incentive_minor * _OF), _OF)
     return Earning(base, distance, time, multiplier, incentive, multiplier_percent)
 
 

@@ -4,14 +4,13 @@ A multiplier is a whole percent, 100 (1.0) to 200 (2.0). It is fixed once, when 
 the delivery's life. A quote that holds outlives a flag that goes off: what was promised is kept.
 """
 
-from fractions import Fraction
 from math import exp
 
 import msgspec
 
 from dispatch.contract.records.shared import Order, PricedBy, QuoteOutcome
 from dispatch.core.facts import Facts
-from dispatch.core.money import whole_parts
+from dispatch.core.money import rounded
 from dispatch.core.pay import WHOLE
 from dispatch.core.policy import PricingPolicy
 from dispatch.core.quotes import Priceable, Quote, ZonePriceFact, priceable
@@ -72,8 +71,8 @@ def judged(order: Order, quote: Quote | None, now_ms: int) -> QuoteOutcome:
 
 def delivery_fee_minor(way_m: int, percent: int, policy: PricingPolicy) -> int:
     """(base + per km) x multiplier, rounded once."""
-    exact = policy.fee_base_minor + Fraction(policy.fee_per_km_minor * way_m, 1000)
-    return sum(whole_parts((exact, exact * Fraction(percent - WHOLE, 100))))
+    thousandths = policy.fee_base_minor * 1000 + policy.fee_per_km_minor * way_m
+    return rounded(thousandths * percent, 1000 * WHOLE)
 
 
 def _asked(about: Order | Quote) -> Priceable:
