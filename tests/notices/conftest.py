@@ -1,6 +1,7 @@
-"""Makes `receiving` importable by its name."""
+"""Makes `receiving`, and the whole system of the gateways' tests, importable by their names."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+for room in ("notices", "gateways"):
+    sys.path.insert(0, str(Path(__file__).parents[1] / room))

@@ -1,6 +1,7 @@
 """The notifier on real servers: told once whatever is killed, retried, given up in sight, tickets opened and closed."""
 
 import json
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,13 @@ from projections.migrate import down, up
 
 pytestmark = pytest.mark.servers
 Founded = Callable[..., Town]
+
+
+def slow_at_first(number: int) -> int:
+    """Takes a second for each of the first eight."""
+    if number <= 8:
+        time.sleep(1.0)
+    return 200
 
 
 @pytest.fixture
@@ -153,6 +161,21 @@ def test_repeats_and_floods_are_dropped_and_said_to_be(town: Founded, receiver: 
         "delivered dropped": "too_many", "failed sent": "",
     }  # fmt: skip
     assert len(receiver.requests) == 3
+
+
+def test_two_notifiers_share_the_work_and_one_that_was_frozen_repeats_nothing(town: Founded) -> None:
+    here = town()
+    slow = Receiver(slow_at_first)
+    pair = [here.notifier(BATON_NOTIFY_CUSTOMER=slow.url) for _ in range(2)]
+    told = [here.tell("customer", "picked_up", here.order()) for _ in range(40)]
+    until(lambda: len(slow.requests) >= 8)
+    pair[0].send_signal(signal.SIGSTOP)
+    time.sleep(2.5)
+    pair[0].send_signal(signal.SIGCONT)
+    until(lambda: [row[0] for row in here.rows()] == ["sent"] * 40)
+    assert set(slow.counted()) == {notice.notice_id for notice in told}
+    assert sum(slow.counted().values()) <= 40 + 16
+    slow.close()
 
 
 def test_what_cannot_be_read_or_has_no_kind_is_a_dead_letter_and_the_rest_goes_on(
