@@ -1,6 +1,7 @@
 """What a search of ten candidates costs beside the index: what is known of them, their rank, the event's bytes.
 
-`python -m bench.ranking` prints microseconds a search: plain, with scores, and with scores and the acceptance model.
+`python -m bench.ranking` prints microseconds a search: plain, with scores, and with scores and the acceptance model;
+and how many events a second the scores are counted from, which is how long a start of `baton run scores` takes.
 """
 
 import time
@@ -15,6 +16,7 @@ from dispatch.core.facts import FoundDriver, SearchResult
 from dispatch.core.policy import DriverScorePolicy, Policy
 from dispatch.core.ranking import PLAIN, RankingVariant, rank
 from dispatch.inputs.standing import Standing
+from dispatch.streams.driver_scores import Tallies
 
 NOW_MS = 1_790_000_000_000
 DRIVERS = 10
@@ -71,7 +73,23 @@ def _us(step: Callable[[], Any], times: int) -> float:
     return round(1e6 * best / times, 1)
 
 
+def counted_a_second(deliveries: int = 20_000) -> int:
+    """Events a second, decoded and counted; a completed delivery has two that count (accepted and completed)."""
+    header = {"event_id": "e", "delivery_id": "d", "version": 1, "at_ms": NOW_MS, "actor_type": "driver",
+              "actor_id": "a", "causation_id": "c", "correlation_id": "c", "offer_id": "o"}  # fmt: skip
+    values = []
+    for number in range(deliveries):
+        name = f"driver-{number % 500}"
+        values.append(codec.encode(de.DriverAccepted(**header, driver_id=name, response_ms=4_000)))
+        values.append(codec.encode(de.DeliveryCompleted(**header, driver_id=name, total_ms=900_000)))
+    tallies, began = Tallies(), time.perf_counter()
+    for value in values:
+        tallies.take(codec.decode(value), 300_000)
+    return round(len(values) / (time.perf_counter() - began))
+
+
 if __name__ == "__main__":
+    print("events counted a second", counted_a_second())
     print("plain", measure(Standing(), PLAIN))
     print("with scores", measure(known(model=False), PLAIN))
     print("with scores and model", measure(known(model=True), RankingVariant(acceptance=True)))

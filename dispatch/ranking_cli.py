@@ -72,7 +72,7 @@ def _show(judged: Any) -> None:
         f"Learned from {judged.learned_from} offers, {100 * judged.base_rate:.1f}% accepted; "
         f"judged on the {judged.held_out} after them.\n"
         f"log-loss {judged.log_loss:.4f}, base rate's {judged.base_log_loss:.4f}: "
-        f"{100 * judged.gain:.1f}% smaller; AUC {auc}",
+        f"{judged.compared}; AUC {auc}",
         highlight=False,
     )
     table = Table("offers", "chance said", "accepted", box=None, title="Calibration on the held-out", title_style="")

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from dispatch.contract import codec, topics
 from dispatch.contract.errors import ContractError
 from dispatch.contract.records.system import DriverScored, ModelPublished
+from dispatch.contract.topics import Topic
 from dispatch.core.acceptance import MODEL_NAME, AcceptanceModel, chance, row_of
 from dispatch.core.facts import FoundDriver, SearchNeed, SearchResult
 from dispatch.core.policy import Policy
@@ -34,13 +35,10 @@ class Standing:
         self.scores: dict[str, DriverScored] = {}
         self.model: AcceptanceModel | None = None
 
-    def apply(self, key: bytes | None, value: bytes | None) -> None:
+    def apply(self, topic: Topic, key: bytes | None, value: bytes | None) -> None:
         """Takes one record of either topic. Raises ContractError or msgspec.ValidationError and changes nothing."""
-        name = (key or b"").decode(errors="replace")
         if value is None:
-            self.scores.pop(name, None)
-            if name == MODEL_NAME:
-                self.model = None
+            self._forget(topic, (key or b"").decode(errors="replace"))
             return
         match codec.decode_checked(value):
             case DriverScored() as scored:
@@ -51,6 +49,12 @@ class Standing:
                 return
             case other:
                 raise ContractError(f"a {type(other).__name__} is neither a driver's score nor a model")
+
+    def _forget(self, topic: Topic, name: str) -> None:
+        if topic is topics.DRIVER_SCORES:
+            self.scores.pop(name, None)
+        elif name == MODEL_NAME:
+            self.model = None
 
     def added(self, result: SearchResult, policy: Policy, now_ms: int, *, acceptance: bool) -> SearchResult:
         """The answer with what is known of each driver; `acceptance`: the model is asked, too."""
@@ -101,7 +105,7 @@ class StandingFollower:
         self._unread: set[str] = set()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="standing", daemon=True)
-        self._topics = [namespace + topic.name for topic in (topics.MODELS, topics.DRIVER_SCORES)]
+        self._topics = {namespace + topic.name: topic for topic in (topics.MODELS, topics.DRIVER_SCORES)}
         self._consumer = Consumer(
             {
                 "bootstrap.servers": brokers,
@@ -144,6 +148,6 @@ class StandingFollower:
                     logger.warning("standing_unreachable", reason=error.str())
                 continue
             try:
-                self._standing.apply(message.key(), message.value())
+                self._standing.apply(self._topics[message.topic() or ""], message.key(), message.value())
             except (ContractError, msgspec.ValidationError, msgspec.DecodeError) as wrong:
                 logger.error("standing_refused", topic=message.topic(), offset=message.offset(), reason=str(wrong))

@@ -65,6 +65,11 @@ class Judged(NamedTuple):
         """How much smaller the log-loss is than the base rate's, as a share of that."""
         return 1 - self.log_loss / self.base_log_loss if self.base_log_loss else 0.0
 
+    @property
+    def compared(self) -> str:
+        """The gain in words."""
+        return f"{100 * abs(self.gain):.1f}% {'smaller' if self.gain >= 0 else 'larger'}"
+
 
 def learn(offers: Sequence[OfferSeen], least: int = LEAST_OFFERS) -> Judged:
     """Fits and judges. Raises NotLearned where there is nothing to tell apart, or without scikit-learn."""
@@ -130,7 +135,7 @@ def _misgivings(judged: Judged, rarer: int, least: int) -> tuple[str, ...]:
     if judged.gain < LEAST_GAIN:
         found.append(
             f"on held-out offers its log-loss is {judged.log_loss:.4f}, the base rate's {judged.base_log_loss:.4f}: "
-            f"a gain of {100 * judged.gain:.1f}%, where {100 * LEAST_GAIN:g}% are wanted"
+            f"{judged.compared}, where {100 * LEAST_GAIN:g}% smaller is wanted"
         )
     return tuple(found)
 

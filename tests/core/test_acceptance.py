@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from dispatch.contract import codec
 from dispatch.contract.errors import ContractError
 from dispatch.contract.records.system import DriverLocation, ModelPublished
+from dispatch.contract.topics import DRIVER_SCORES, MODELS
 from dispatch.core.acceptance import FEATURES, AcceptanceModel, chance, row_of
 from dispatch.core.driver_score import Tally, scored
 from dispatch.core.facts import FoundDriver, SearchNeed, SearchResult
@@ -77,19 +78,21 @@ def test_what_is_not_known_is_told_apart_from_naught() -> None:
 )
 def test_a_model_that_does_not_fit_is_refused_and_the_one_before_stays(changes: dict[str, Any], said: str) -> None:
     standing = Standing()
-    standing.apply(b"acceptance", published(a_model(0.5)))
+    standing.apply(MODELS, b"acceptance", published(a_model(0.5)))
     document = msgspec.json.encode({**msgspec.to_builtins(a_model()), **changes}).decode()
     wrong = ModelPublished(model="acceptance", version=5, at_ms=NOW_MS, actor_id="t", document=document)
     with pytest.raises(msgspec.ValidationError, match=said):
-        standing.apply(b"acceptance", codec.encode(wrong))
+        standing.apply(MODELS, b"acceptance", codec.encode(wrong))
     assert standing.model is not None
     assert (standing.model.version, standing.model.intercept) == (4, 0.5)
 
 
 def test_a_search_is_told_the_score_the_chance_and_the_model() -> None:
     standing, rules = Standing(), Rules(flags=Flags(acceptance_ranking=Flag()))
-    standing.apply(b"acceptance", published(a_model(1.0)))
-    standing.apply(b"ana", codec.encode(scored(Tally(driver_id="ana", accepted=80), DriverScorePolicy())))
+    standing.apply(MODELS, b"acceptance", published(a_model(1.0)))
+    standing.apply(
+        DRIVER_SCORES, b"ana", codec.encode(scored(Tally(driver_id="ana", accepted=80), DriverScorePolicy()))
+    )
     need = SearchNeed(lat=48, lng=7.85, radius_m=5000, limit=10)
     search = with_standing(lambda needs: [SearchResult(drivers=(found(), found("ben")))] * len(needs), standing, rules)
     one, other = search([need, need])
@@ -108,14 +111,16 @@ def test_a_search_is_told_the_score_the_chance_and_the_model() -> None:
 
 def test_tombstones_forget_other_models_are_passed_over_and_other_records_refused() -> None:
     standing = Standing()
-    standing.apply(b"acceptance", published(a_model()))
-    standing.apply(b"eta", published(a_model(), kind="eta"))
+    standing.apply(MODELS, b"acceptance", published(a_model()))
+    standing.apply(MODELS, b"eta", published(a_model(), kind="eta"))
     assert standing.model is not None
     assert standing.model.version == 4
-    standing.apply(b"acceptance", None)
+    standing.apply(DRIVER_SCORES, b"acceptance", None)  # a driver of that name
+    assert standing.model.version == 4
+    standing.apply(MODELS, b"acceptance", None)
     assert standing.model is None
     ping = DriverLocation(driver_id="ana", lat=1, lng=1, at_ms=NOW_MS)
     with pytest.raises(ContractError, match="DriverLocation"):
-        standing.apply(b"ana", codec.encode(ping))
+        standing.apply(MODELS, b"ana", codec.encode(ping))
     result = SearchResult(drivers=(found(),))
     assert standing.added(result, Policy(), NOW_MS, acceptance=True) is result
