@@ -68,6 +68,8 @@ class Waiting:
         match event:
             case events.AssignmentStarted():
                 self._change(name, known, radius_m=event.radius_m, since_ms=event.at_ms, level=0)
+            case events.DriverCandidatesFound():  # farther than it began where the zone has too few drivers
+                self._change(name, known, radius_m=event.radius_m)
             case events.UnassignedEscalated():
                 self._change(name, known, radius_m=max(known.radius_m, event.radius_m), level=event.level)
             case events.AssignmentReassigned():

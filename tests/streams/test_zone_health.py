@@ -11,6 +11,7 @@ from dispatch.contract.records.shared import Order
 from dispatch.contract.records.system import ZoneHealth
 from dispatch.core.policy import ZonePolicy
 from dispatch.core.zones import Zone, ZoneTable
+from dispatch.streams.waiting import Waiting
 from dispatch.streams.zone_health import Change, ZonesLive, quantile
 
 NOW_MS = 1_790_000_000_000
@@ -174,6 +175,17 @@ def test_the_trend_is_against_some_minutes_before() -> None:
     assert day.health().trend == "steady"
     day.assigned("d1")
     assert day.health().trend == "falling"
+
+
+def test_who_comes_free_in_the_wider_reach_of_an_understaffed_zone_wakes_the_delivery() -> None:
+    day, waiting = Day(), Waiting()
+    day.live.delivery_event = waiting.take  # type: ignore[method-assign, assignment]
+    day.ready("d1")
+    for radius_m in (5_000, 15_000):
+        day.tell(de.DriverCandidatesFound, "d1", radius_m=radius_m)
+        day.tell(de.NoDriverFound, "d1")
+        far = 48.5 + 12_000 / 111_195
+        assert list(waiting.near("ana", far, 7.5, "car")) == (["d1"] if radius_m == 15_000 else [])
 
 
 def test_a_quantile_is_a_value_that_was_seen() -> None:
