@@ -189,4 +189,13 @@ def _terms(terms: OfferTerms, record: Any) -> dict[str, Any]:
         "total_distance_km": round(terms.total_distance_m / 1000, 2),
         "earning": {"amount_minor": terms.earning_minor, "currency": terms.currency},
         "incentive": {"amount_minor": terms.incentive_minor, "currency": terms.currency},
+        "earning_parts": {
+            "base_minor": terms.base_minor,
+            "distance_minor": terms.distance_minor,
+            "time_minor": terms.time_minor,
+            "multiplier_percent": terms.multiplier_percent,
+            "multiplier_minor": terms.multiplier_minor,
+            "incentive_minor": terms.incentive_minor,
+            "incentive_refused": terms.incentive_refused,
+        },
     }

@@ -7,6 +7,9 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 Row = dict[str, Any]
+_EARNING_PARTS = (
+    "base_minor", "distance_minor", "time_minor", "multiplier_minor", "multiplier_percent", "incentive_refused",
+)  # fmt: skip
 
 
 async def _rows(connection: AsyncConnection[Any], statement: str, *arguments: Any) -> list[Row]:
@@ -113,4 +116,7 @@ def _offer(row: Row) -> Row:
         "earning": {"amount_minor": row["earning_minor"], "currency": row["currency"]},
         "incentive": {"amount_minor": row["incentive_minor"], "currency": row["currency"]},
     }
-    return _placed(row) | money
+    parts = {name: row[name] for name in _EARNING_PARTS}
+    if row["multiplier_percent"] is not None:  # None: offered before parts were shown
+        money["earning_parts"] = parts | {"incentive_minor": row["incentive_minor"]}
+    return _placed({name: value for name, value in row.items() if name not in parts}) | money

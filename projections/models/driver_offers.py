@@ -5,9 +5,12 @@ from typing import Any, get_args
 from dispatch.contract.records import delivery_events as events
 from projections.models.model import Fold, Folded, Row, moment
 
+EARNING_PARTS = (
+    "base_minor", "distance_minor", "time_minor", "multiplier_minor", "multiplier_percent", "incentive_refused",
+)  # fmt: skip
 _TERMS = (
     "store_name", "pickup_lat", "pickup_lng", "dropoff_lat", "dropoff_lng", "pickup_distance_m", "total_distance_m",
-    "earning_minor", "incentive_minor", "currency",
+    "earning_minor", "incentive_minor", "currency", *EARNING_PARTS,
 )  # fmt: skip
 
 
@@ -43,7 +46,7 @@ DRIVER_OFFERS = Folded(
         "offer_id", "delivery_id", "driver_id", "fence", "outcome", "reason", "note", "sent_at", "notified_by",
         "notified_at", "expires_at", "ended_at", "response_ms", "store_name", "pickup_lat", "pickup_lng", "dropoff_lat",
         "dropoff_lng", "pickup_eta", "delivery_eta", "pickup_distance_m", "total_distance_m", "earning_minor",
-        "incentive_minor", "currency",
+        "incentive_minor", "currency", *EARNING_PARTS,
     ),
     handles=_HANDLES,
     ignores=tuple(kind for kind in get_args(events.DeliveryEvent) if kind not in _HANDLES),

@@ -90,6 +90,9 @@ def test_an_order_that_names_its_quote_keeps_it_and_is_settled_and_reported_to_t
         assert answer.status_code == 201, answer.text
         offer = heard(socket, "DELIVERY_OFFERED_V2")
         delivery_id = offer["delivery_id"]
+    parts = offer["earning_parts"]
+    assert parts["multiplier_percent"] == 150
+    assert offer["earning"]["amount_minor"] == sum(minor for name, minor in parts.items() if name.endswith("_minor"))
     created = next(one for one in read(system, topics.DELIVERY_EVENTS, de.DeliveryCreated)
                    if one.delivery_id == delivery_id)  # fmt: skip
     assert (created.multiplier_percent, created.priced_by, created.quote) == (150, "quote", "held")
