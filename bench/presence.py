@@ -22,6 +22,7 @@ from dispatch.config import Settings
 from dispatch.contract import codec, topics
 from dispatch.contract.records.delivery_commands import SearchAgain
 from dispatch.contract.records.delivery_events import NoDriverFound
+from dispatch.contract.records.driver_commands import EndShift, StartShift
 from dispatch.contract.records.driver_events import DriverAvailabilityChanged
 from dispatch.contract.records.offers import OfferCreated
 from dispatch.contract.records.system import DriverLocation
@@ -154,17 +155,23 @@ def wakeups(status: dict[str, Any]) -> Figures:
     settings = Settings(kafka=addresses["kafka"], postgres=addresses["postgres"], valkey=addresses["valkey"])  # type: ignore[call-arg]
     policy = Policy(version=99, search=SearchPolicy(retry_first_s=3_600, retry_max_s=3_600))
     setup.publish_policy(settings, policy)  # nobody searches again of themselves
-    time.sleep(2)
-    town, heard = Town(addresses["kafka"], seed=7), _Heard(addresses["kafka"])
+    town = Town(addresses["kafka"], seed=7)
+    names = town.sign_on(FREED)
+    for name in names:
+        town.duty(EndShift, name)
+    town.flush()
+    with redis.Redis.from_url(addresses["valkey"]) as client:
+        _until(lambda: client.zcard("drivers:geo:all") == FREED and not client.zcard("drivers:geo"), "nobody works")
+    heard = _Heard(addresses["kafka"])
     waiting = [town.order_ready() for _ in range(WAITING)]
     town.flush()
     _until(lambda: heard.in_vain.issuperset(waiting), "all search in vain")
     time.sleep(2)
     sent_ms: dict[str, int] = {}
-    for _ in range(FREED):
-        before_ms = now_ms()
-        (name,) = town.sign_on(1)
-        sent_ms[name] = before_ms
+    for name in names:
+        sent_ms[name] = now_ms()
+        town.duty(StartShift, name)
+        town.flush()
         time.sleep(FREED_EACH_S)
     time.sleep(5)
     heard.close()
@@ -177,7 +184,7 @@ def wakeups(status: dict[str, Any]) -> Figures:
         "drivers who become free": float(FREED),
         "offered a delivery": float(len(offered)),
         **{f"free to offered, {word} ms": ms for word, ms in _cuts(from_free).items()},
-        **{f"sign-on sent to offer read, {word} ms": ms for word, ms in _cuts(from_sent).items()},
+        **{f"shift start sent to offer read, {word} ms": ms for word, ms in _cuts(from_sent).items()},
         "deliveries woken by a driver, mean": statistics.mean(woken),
         "deliveries woken by a driver, most": float(max(woken)),
     }

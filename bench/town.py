@@ -54,6 +54,10 @@ class Town:
         self.flush()
         return names
 
+    def duty(self, kind: type[Any], name: str) -> None:
+        """A driver begins or ends a shift."""
+        self.send(topics.DRIVER_COMMANDS, name, kind(**_header("driver", name), driver_id=name))
+
     def order_ready(self) -> str:
         """One order becomes ready, told as upstream services tell it; its delivery's id."""
         order = self._order()
