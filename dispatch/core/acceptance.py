@@ -20,6 +20,8 @@ MODEL_NAME = "acceptance"
 _LONGEST_WAIT_H = 2.0
 """Longer is as long as this; who never had an assignment waited as long."""
 _STEEPEST = 30.0
+_LARGEST = 1e6
+"""Of what a model may hold: with more, a sum may come to no number, and no search would be answered any more."""
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
@@ -61,8 +63,9 @@ class AcceptanceModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         if sizes != {len(FEATURES)}:
             raise ValueError(f"{len(FEATURES)} means, scales and coefficients are wanted, seen were {sorted(sizes)}")
         numbers = (*self.means, *self.scales, *self.coefficients, self.intercept)
-        if not all(abs(number) < float("inf") for number in numbers):
-            raise ValueError("a coefficient is not a finite number")
+        wild = [number for number in numbers if not abs(number) <= _LARGEST]
+        if wild or min(self.scales) < 1 / _LARGEST:
+            raise ValueError(f"a number of the model is {wild[0] if wild else min(self.scales)}: out of all proportion")
 
 
 def row_of(seen: Seen, travel_s: float, waited_s: float | None, rate: float | None) -> tuple[float, ...]:

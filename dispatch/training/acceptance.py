@@ -110,15 +110,18 @@ def _fitted(offers: Sequence[OfferSeen], base_rate: float) -> AcceptanceModel:
     rows = scaler.fit_transform([offer.row for offer in offers])
     regression = LogisticRegression(C=_PENALTY, max_iter=1_000)
     regression.fit(rows, [offer.accepted for offer in offers])
-    return AcceptanceModel(
-        features=FEATURES,
-        means=_floats(scaler.mean_),
-        scales=_floats(scaler.scale_),
-        coefficients=_floats(regression.coef_[0]),
-        intercept=float(regression.intercept_[0]),
-        trained_offers=len(offers),
-        base_rate=base_rate,
-    )
+    try:
+        return AcceptanceModel(
+            features=FEATURES,
+            means=_floats(scaler.mean_),
+            scales=_floats(scaler.scale_),
+            coefficients=_floats(regression.coef_[0]),
+            intercept=float(regression.intercept_[0]),
+            trained_offers=len(offers),
+            base_rate=base_rate,
+        )
+    except ValueError as error:
+        raise NotLearned(f"what was learned is no model: {error}") from error
 
 
 def _floats(values: Any) -> tuple[float, ...]:

@@ -52,9 +52,16 @@ def test_the_chance_is_the_logistic_of_the_weighted_sum() -> None:
     assert chance(scaled, row_of(found(), 540, None, None)) == pytest.approx(1 / (1 + exp(-(0.5 - 0.2 + 0.8))))
 
 
-@given(st.lists(st.floats(-1e9, 1e9), min_size=len(FEATURES), max_size=len(FEATURES)), st.floats(-1e6, 1e6))
-def test_it_is_a_chance_whatever_the_row(row: list[float], intercept: float) -> None:
-    assert 0 < chance(a_model(intercept, travel_min=1.0, orders=-3.0), tuple(row)) < 1
+sizes = st.floats(-1e6, 1e6)
+rows = st.lists(st.floats(-1e9, 1e9), min_size=len(FEATURES), max_size=len(FEATURES))
+
+
+@given(rows, sizes, sizes, sizes, st.floats(1e-6, 1e6))
+def test_it_is_a_chance_whatever_the_row_and_whatever_the_model(
+    row: list[float], intercept: float, travel: float, orders: float, scale: float
+) -> None:
+    model = msgspec.structs.replace(a_model(intercept, travel_min=travel, orders=orders), scales=(scale,) * 9)
+    assert 0 < chance(model, tuple(row)) < 1
 
 
 def test_what_is_not_known_is_told_apart_from_naught() -> None:
@@ -73,6 +80,9 @@ def test_what_is_not_known_is_told_apart_from_naught() -> None:
         ({"scales": (0.0,) * 9}, "Expected `float` > 0"),
         ({"base_rate": 2}, "Expected `float` <= 1"),
         ({"colour": 1}, "unknown field"),
+        ({"coefficients": (1e300,) + (0.0,) * 8}, "a number of the model is 1e[+]300: out of all proportion"),
+        ({"intercept": -1e9}, "a number of the model is -1000000000.0: out of all proportion"),
+        ({"scales": (1e-9,) + (1.0,) * 8}, "a number of the model is 1e-09: out of all proportion"),
         ({"intercept": None}, "Expected `float`"),
     ],
 )
