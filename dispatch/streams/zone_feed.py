@@ -1,7 +1,8 @@
 """Publishes how the zones are doing, tells operations of alerts, and asks drivers to come to a zone.
 
 A thread of the streams process with a consumer of its own. Driver events are read whole, delivery events as far back as
-an order may be old, so that a restart counts what was counted before; of zone.health the last minute, for the alerts.
+an order may be old, so that a restart counts what was counted before; of places the last two minutes, of zone.health
+the last one, for the alerts.
 """
 
 import threading
@@ -26,6 +27,8 @@ from dispatch.streams.zone_health import Change, ZonesLive
 
 EVERY_S, AGAIN_S = 1.0, 3.0
 """Counted so often; published when changed, and unchanged after so long."""
+PLACES_MS = 120_000
+"""Pings are read from so far back: while they come, a driver's events tell the place once a minute."""
 FRESH_MS = 60_000
 """An older request for drivers is not carried out any more: it only counts for the limit."""
 _AGAIN_AFTER_S = 2.0
@@ -39,6 +42,8 @@ class ZoneFeed:
     def __init__(self, settings: Settings, rules: Rules, board: ZoneBoard) -> None:
         self._settings, self._rules, self._board = settings, rules, board
         self._live = ZonesLive()
+        self._places: dict[bytes, Consumed] = {}
+        """By driver the last ping that is not counted yet."""
         self._behind: set[tuple[str, int]] = set()
         self._published: dict[str, ZoneHealth] = {}
         self._requested: dict[str, int] = {}
@@ -63,7 +68,7 @@ class ZoneFeed:
     def _run(self) -> None:
         """Whatever fails, all is read anew a moment later: nothing is kept that cannot be rebuilt."""
         while not self._stop.is_set():
-            self._live, self._published = ZonesLive(), {}
+            self._live, self._published, self._places = ZonesLive(), {}, {}
             consumer = self._consumer()
             try:
                 self._open(consumer)
@@ -97,7 +102,7 @@ class ZoneFeed:
         oldest_ms = now_ms - round(self._rules.policy.order.stale_after_s * 1000)
         wanted = (
             (topics.DRIVER_EVENTS, 0), (topics.DELIVERY_EVENTS, oldest_ms), (topics.ZONE_HEALTH, now_ms - FRESH_MS),
-            (topics.ZONE_REQUESTS, 0), (topics.DRIVER_PLACES, now_ms),
+            (topics.ZONE_REQUESTS, 0), (topics.DRIVER_PLACES, now_ms - PLACES_MS),
         )  # fmt: skip
         places, self._behind = [], set()
         for topic, since_ms in wanted:
@@ -109,13 +114,13 @@ class ZoneFeed:
                 if since_ms:
                     (found,) = consumer.offsets_for_times([TopicPartition(name, number, since_ms)], timeout=10)
                     place.offset = found.offset if found.offset >= 0 else high
-                if topic is not topics.DRIVER_PLACES and place.offset < high:
+                if place.offset < high:
                     self._behind.add((name, number))
                 places.append(place)
         consumer.assign(places)
 
     def _turn(self, consumer: Consumer) -> None:
-        pings: dict[bytes, Consumed] = {}
+        pings = self._places
         locations = self._settings.namespace + topics.DRIVER_PLACES.name
         for message in consumer.consume(2_000, 0.25):
             if (error := message.error()) is not None:
@@ -127,8 +132,10 @@ class ZoneFeed:
                 pings[message.key() or b""] = message  # of a burst of pings the last is enough
             else:
                 self._note(message)
-        for message in pings.values():
-            self._note(message)
+        if not self._behind:  # a place is of use once its driver is known
+            for message in pings.values():
+                self._note(message)
+            pings.clear()
         self._producer.poll(0)
         if not self._behind and time.monotonic() - self._counted >= EVERY_S:
             self._counted = time.monotonic()
@@ -142,7 +149,7 @@ class ZoneFeed:
                          reason=wrong.reason)  # fmt: skip
             return
         if isinstance(record, DriverLocation):
-            self._live.moved(record.driver_id, record.lat, record.lng)
+            self._live.moved(record.driver_id, record.lat, record.lng, record.at_ms)
         elif type(record) in driver_events.AUDIT_WORDS:
             self._live.driver_event(record)
         elif type(record) in delivery_events.AUDIT_WORDS:

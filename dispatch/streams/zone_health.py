@@ -29,6 +29,7 @@ class SeenDriver(msgspec.Struct):
     lat: float
     lng: float
     availability: str = "OFFLINE"
+    placed_ms: int = 0
     zone: str | None = None
     zones: dict[str, str] = {}
     """What they said of zones."""
@@ -70,7 +71,7 @@ class ZonesLive:
         """Folds an event of a driver."""
         if isinstance(event, ve.DriverSignedOn):
             driver = self.drivers.setdefault(event.driver_id, SeenDriver(event.driver_id, event.lat, event.lng))
-            self._move(driver, event.lat, event.lng)
+            self._move(driver, event.lat, event.lng, event.at_ms)
             return
         known = self.drivers.get(event.driver_id)
         if known is None:
@@ -79,14 +80,14 @@ class ZonesLive:
             case ve.DriverAvailabilityChanged():
                 known.availability = event.to_availability
             case ve.DriverSeen(lat=float(lat), lng=float(lng)):
-                self._move(known, lat, lng)
+                self._move(known, lat, lng, event.at_ms)
             case ve.DriverZonePreferenceSet():
                 known.zones = {**known.zones, event.zone: event.preference}
 
-    def moved(self, driver_id: str, lat: float, lng: float) -> None:
-        """A ping; of a driver who is not known, nothing."""
+    def moved(self, driver_id: str, lat: float, lng: float, at_ms: int) -> None:
+        """A ping; of a driver who is not known, or older than what is known, nothing."""
         if (known := self.drivers.get(driver_id)) is not None:
-            self._move(known, lat, lng)
+            self._move(known, lat, lng, at_ms)
 
     def delivery_event(self, event: Any) -> None:
         """Folds an event of a delivery."""
@@ -213,7 +214,10 @@ class ZonesLive:
         return True
 
     @staticmethod
-    def _move(driver: SeenDriver, lat: float, lng: float) -> None:
+    def _move(driver: SeenDriver, lat: float, lng: float, at_ms: int) -> None:
+        if at_ms < driver.placed_ms:
+            return
+        driver.placed_ms = at_ms
         if (driver.lat, driver.lng) != (lat, lng):
             driver.lat, driver.lng, driver.zone = lat, lng, None
 

@@ -92,8 +92,9 @@ def test_drivers_are_counted_where_they_are_by_what_they_do() -> None:
     assert (counts, seen.drivers_online, seen.zone_version) == ((1, 1, 1, 1), 2, 4)
     assert day.health("hill").drivers_paused == 1
     assert day.health("none").drivers_offline == 1
-    day.live.moved("a", 48.5, 8.1)
-    day.live.moved("nobody", 48.5, 8.1)
+    day.live.moved("a", 48.5, 8.1, NOW_MS + 10)
+    day.live.moved("a", 48.5, 7.1, NOW_MS + 9)
+    day.live.moved("nobody", 48.5, 8.1, NOW_MS)
     assert (day.health().drivers_available, day.health("hill").drivers_available) == (0, 1)
 
 
