@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from world import START_MS, World, an_order
 
 from dispatch.contract import identity
@@ -405,3 +406,24 @@ def test_a_fast_city_pays_for_a_minute_what_a_slow_one_pays() -> None:
     slow, fast = Policy(), scaled(Policy(), 60)
     assert earning(3000, 600, slow.pay).total_minor == earning(3000, 10, fast.pay).total_minor
     assert (fast.pricing.stale_s, fast.pricing.repeat_s) == (slow.pricing.stale_s, slow.pricing.repeat_s)
+
+
+def test_a_delivery_taken_under_a_release_that_kept_no_earnings_ends_without_a_made_up_settlement() -> None:
+    world = a_city()
+    name = world.ready()
+    world.accept(name)
+    state = world.deliveries[name]
+    world.deliveries[name] = replace(state, phase=replace(state.phase, earning=None))
+    world.progress(name, "picked_up")
+    world.progress(name, "delivered")
+    assert world.status(name) == "delivered"
+    assert told(world, de.DeliveryEconomicsSettled) == []
+
+
+def test_an_offer_made_before_parts_were_shown_is_paid_as_shown() -> None:
+    world = a_city()
+    world.ready()
+    (offer,) = told(world, de.DriverOfferSent)
+    old = replace(offer.terms, base_minor=0, distance_minor=0, time_minor=0, multiplier_minor=0, incentive_minor=70)
+    parts = earning_of(old)
+    assert (parts.total_minor, parts.incentive_minor) == (old.earning_minor, 70)
