@@ -169,8 +169,6 @@ def test_what_says_nothing_of_the_driver_is_left_out() -> None:
 
 def test_offers_that_lead_to_no_model_are_told_as_such() -> None:
     """A value that hardly differs from offer to offer: the model would divide by next to nothing."""
-    still = [
-        offer._replace(row=(5 + 1e-8 * (number % 2), *offer.row[1:])) for number, offer in enumerate(made_up(500))
-    ]
-    with pytest.raises(NotLearned, match="what was learned is no model: a number of the model is .* out of all"):
+    still = [offer._replace(row=(5 + 1e-8 * (number % 2), *offer.row[1:])) for number, offer in enumerate(made_up(500))]
+    with pytest.raises(NotLearned, match=r"what was learned is no model: a number of the model is .* out of all"):
         learn(still)
