@@ -8,8 +8,6 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from dispatch.config import Settings
 from dispatch.contract.records.system import FeatureFlagToggled, PolicyPublished
@@ -21,7 +19,6 @@ from dispatch.log.errors import Misconfigured
 
 policy_app = typer.Typer(no_args_is_help=True, help="The policy: every number of the rules, in one document.")
 flags_app = typer.Typer(no_args_is_help=True, help="The feature flags: on or off, for which share, in which zones.")
-console = Console()
 
 PolicyPath = Annotated[Path, typer.Argument(metavar="FILE", help="A policy, TOML or JSON.")]
 Why = Annotated[str, typer.Option("--reason", help="Why; kept in the history.")]
@@ -120,14 +117,10 @@ def policy_history() -> None:
 def list_flags() -> None:
     """List the flags as they are, who set each last, and why."""
     found = _in_force()
-    table = Table("flag", "state", "rollout", "zones", "since (UTC)", "by", "why", box=None)
     for name in Flags.__struct_fields__:
-        flag, last = found.flag(name), found.flags.get(name)
-        since = (_time(last.at_ms), last.actor_id, last.reason) if last else ("", "default", "")
-        table.add_row(
-            name, "on" if flag.enabled else "off", f"{flag.rollout_percent}%", ", ".join(flag.zones) or "all", *since
-        )
-    console.print(table)
+        last = found.flags.get(name)
+        since = f"; since {_time(last.at_ms)} by {last.actor_id}{_because(last.reason)}" if last else "; the default"
+        typer.echo(f"{name}: {_flag_said(found.flag(name))}{since}")
 
 
 @flags_app.command("set")

@@ -21,11 +21,16 @@ BY_ZONE: dict[str, frozenset[str]] = {
     "search": frozenset(),
     "reassignment": frozenset({"moving_away_m", "no_progress_s"}),
     "escalation": frozenset(),
-    "travel": frozenset(),
     "ranking": frozenset(),
     "pay": frozenset(),
+    "pricing": frozenset(),
+    "cost": frozenset(),
+    "notices": frozenset({"send_attempts", "send_retry_first_s", "send_retry_max_s", "send_claim_s"}),
 }
-"""Chapters that may differ by zone, each without the fields that are judged where no delivery's zone is known."""
+"""Chapters that may differ by zone, each without the fields that are judged where no delivery's zone is known.
+
+A chapter belongs here only if whoever reads it asks `Rules.policy_for(zone)` or a decision's own facts.
+"""
 _ZONE = re.compile(r"[A-Za-z0-9_.:@|-]{1,128}")
 _WANTED = re.compile(r" - at `\$.*`$")
 
@@ -210,6 +215,7 @@ _PAIRS: tuple[_Rule, ...] = (
     ("escalation.level_2_s", "escalation.level_3_s", float.__lt__, "less than"),
     ("search.radius_m", "search.escalated_radius_m", float.__le__, "at most"),
     ("search.retry_first_s", "search.retry_max_s", float.__le__, "at most"),
+    ("notices.send_retry_first_s", "notices.send_retry_max_s", float.__le__, "at most"),
 )
 _LEAST: tuple[tuple[str, float], ...] = (
     ("search.limit", 1),
