@@ -20,7 +20,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import decisions, peers, presence, whole, zones
+from bench import decisions, eta, peers, presence, whole, zones
 from deploy.local import Kafka
 from dispatch.log.logs import configure
 from dispatch.processors.service import rest_the_collector
@@ -138,6 +138,11 @@ def measure_zones(_nothing: None) -> Figures:
     return {**zones.lookups()}
 
 
+def measure_eta(_ground: None) -> Figures:
+    """Travel times and arrivals of a search; no servers but OSRM's own."""
+    return eta.run()
+
+
 PARTS: dict[str, tuple[Callable[[], Any], Callable[[Any], Figures]]] = {
     "decisions": (_kafka, measure_decisions),
     "peers": (_kafka, measure_peers),
@@ -147,4 +152,5 @@ PARTS: dict[str, tuple[Callable[[], Any], Callable[[Any], Figures]]] = {
     "pings": (whole.running, measure_pings),
     "wakeups": (whole.running, measure_wakeups),
     "zones": (nullcontext, measure_zones),
+    "eta": (nullcontext, measure_eta),
 }

@@ -86,12 +86,12 @@ def test_status_names_every_part_with_its_address_and_restarts(home: Path, stack
     assert header.split() == ["part", "state", "pid", "address", "up", "for", "restarts"]
     parts = {row.split()[0]: row for row in rows}
     assert list(parts) == [
-        "kafka", "postgres", "valkey", "worker-0", "streams", "projector", "scores", "notifier", "gateway",
+        "kafka", "postgres", "valkey", "worker-0", "streams", "eta", "projector", "scores", "notifier", "gateway",
     ]  # fmt: skip
     for name, row in parts.items():
         assert re.search(rf"^ ?{name} +up +\d+ +\S+ +\d+ s +0 *$", row), row
     assert re.search(r"http://127\.0\.0\.1:\d+ ", parts["gateway"])
-    assert [line.split()[0] for line in stack.out.splitlines()[-7:]] == list(parts)
+    assert [line.split()[0] for line in stack.out.splitlines()[-len(parts) :]] == list(parts)
 
 
 def test_a_second_up_is_told_what_to_do(home: Path, stack: Said) -> None:

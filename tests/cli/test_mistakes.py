@@ -148,7 +148,7 @@ def test_a_file_that_cannot_be_sent_is_told_before_anything_is_asked_of_kafka(
     "arguments",
     [["delivery", "x"], ["driver", "x"], ["train", "acceptance"], ["check"], ["feed", "orders.csv"], ["setup"],
      ["run", "worker"], ["run", "streams"], ["run", "scores"],
-     ["run", "projector"], ["run", "notifier"], ["run", "gateway"]],
+     ["run", "projector"], ["run", "eta"], ["eta", "report"], ["run", "notifier"], ["run", "gateway"]],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip
 def test_without_a_stack_it_is_told_how_to_have_one(terminal: Terminal, tmp_path: Path, arguments: list[str]) -> None:

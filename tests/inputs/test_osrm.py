@@ -6,14 +6,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from routing import SIZE, crossing, grid, served
 
+from bench.routing import SIZE, NoOsrm, binaries, crossing, grid, served
 from dispatch.core.travel import distance_m
 from dispatch.inputs.travel import Asked, Roads
 from dispatch.inputs.travel.osrm import Osrm
 
 EXTRACT = os.environ.get("BATON_TEST_OSM", "")
 VADUZ, SCHAAN, BALZERS = (47.1410, 9.5215), (47.1650, 9.5087), (47.0658, 9.5025)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def osrm_is_there() -> None:
+    try:
+        binaries()
+    except NoOsrm as error:
+        pytest.skip(f"no OSRM here: {error}")
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from dispatch.contract import topics
 from dispatch.contract.records import driver_events as dr
 from dispatch.core.policy import AvailabilityPolicy, OfferPolicy, Policy, SearchPolicy
 from dispatch.processors import service as worker_service
-from dispatch.streams import geo_feed
+from dispatch.streams import eta_tracker, geo_feed
 from gateways.app import create_app
 from projections import service as projector_service
 
@@ -68,6 +68,7 @@ class Town:
         runs = {
             "worker": lambda: worker_service.run(settings, stop),
             "streams": lambda: geo_feed.run(settings, stop),
+            "eta": lambda: eta_tracker.run(settings, stop),
             "projector": lambda: projector_service.run(settings.kafka, settings.postgres, settings.namespace, 0, stop),
             "gateway": self._serve,
         }

@@ -66,6 +66,11 @@ class Roads:
         """A single way, within the limit."""
         return self.find([Asked((place,), to)])[0].roads[0]
 
+    def forget(self) -> None:
+        """Forgets what was said."""
+        with self._lock:
+            self._known.clear()
+
     def close(self) -> None:
         """Lets threads and connections go."""
         if self._pool is not None:

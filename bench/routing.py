@@ -1,4 +1,4 @@
-"""A real OSRM for tests: its binaries out of a wheel, a road grid or an extract prepared, a server on a free port."""
+"""A real OSRM for bench and tests: binaries out of a wheel, a road grid or an extract prepared, a server of its own."""
 
 import os
 import shutil
@@ -11,11 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from deploy.local.ports import free_port
 
-KEPT = Path(os.environ.get("BATON_TEST_OSRM_HOME", Path(__file__).parents[2] / ".baton" / "osrm"))
+KEPT = Path(os.environ.get("BATON_TEST_OSRM_HOME", Path(__file__).parents[1] / ".baton" / "osrm"))
 """Binaries are unpacked here once."""
 NAME = "osrm-bindings"
 """Built for Python 3.12 and later, so it is no dependency; its binaries run by themselves."""
@@ -25,24 +23,28 @@ SIZE = 20
 SOUTH, WEST = 48.0, 7.8
 
 
+class NoOsrm(Exception):
+    """Its binaries are not to be had, or do not run here."""
+
+
 def binaries() -> Path:
-    """The folder `osrm` of the wheel, unpacked; skips where the wheel cannot be had."""
+    """The folder `osrm` of the wheel, unpacked; raises NoOsrm where the wheel cannot be had."""
     folder = KEPT / "osrm"
     if not (folder / "bin/osrm-routed").exists():
         uv = shutil.which("uv")
         if uv is None:
-            pytest.skip(f"no OSRM here: its wheel {NAME} is fetched with uv, which is not on the path")
+            raise NoOsrm(f"its wheel {NAME} is fetched with uv, which is not on the path")
         fetched = subprocess.run(
             [uv, "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:", "--python-version", "3.12",
              "--target", KEPT, NAME], capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         if fetched.returncode:
-            pytest.skip(f"no OSRM here: the wheel {NAME} cannot be had ({fetched.stderr.strip()[-200:]})")
+            raise NoOsrm(f"the wheel {NAME} cannot be had ({fetched.stderr.strip()[-200:]})")
         for binary in (folder / "bin").iterdir():
             binary.chmod(binary.stat().st_mode | stat.S_IXUSR)
     ran = subprocess.run([folder / "bin/osrm-routed", "--version"], capture_output=True, text=True, check=False)
     if ran.returncode:
-        pytest.skip(f"no OSRM here: its binaries do not run on this machine ({ran.stderr.strip()[:200]})")
+        raise NoOsrm(f"its binaries do not run on this machine ({ran.stderr.strip()[:200]})")
     return folder
 
 
