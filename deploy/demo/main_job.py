@@ -23,6 +23,9 @@ from dispatch.config import Settings
 from dispatch.contract import codec, topics
 
 SAMPLE = Path(__file__).parent / "data" / "freiburg-evening-600.csv"
+ZONES = SAMPLE.parent / "freiburg-zones.geojson"
+BONUS = ("east", "--bonus", "100", "--currency", "EUR", "--id", "demo-east", "--actor", "demo")
+"""In the zone that has too few drivers."""
 _SETTLE_S = 90.0
 _QUIET_S = 3.0
 
@@ -59,6 +62,7 @@ def clear(folder: Path) -> None:
 def _evening(said: dict[str, Any], folder: Path, console: Console, *, drivers: int, speed: float, orders: int) -> int:
     kafka = said["addresses"]["kafka"]
     evening = sorted(read(SAMPLE), key=lambda timed: timed.arrives_s)[:orders]
+    _city(folder, console)
     robots = subprocess.Popen(
         baton("drivers", str(drivers), "--speed", str(speed)),
         env=os.environ | {"BATON_HOME": str(folder)},
@@ -90,6 +94,7 @@ def _evening(said: dict[str, Any], folder: Path, console: Console, *, drivers: i
     console.print(f"\nDrivers: {did}")
     console.print(f"{settled} of {len(evening)} orders ended or are with people; "
                   f"ready to offer p50 {tally.percentile_ms(0.5)} ms, p99 {tally.percentile_ms(0.99)} ms")  # fmt: skip
+    _tell(tally, console)
     console.print("Checked from the log alone: " + report.text(), highlight=False)
     for problem in failed:
         console.print(f"The feed failed: {problem}")
