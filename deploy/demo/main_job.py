@@ -106,6 +106,32 @@ def _evening(said: dict[str, Any], folder: Path, console: Console, *, drivers: i
     return 0 if passed else 1
 
 
+def _tell(tally: Tally, console: Console) -> None:
+    """What came of promises, money and zones."""
+    kept, money = tally.promises, tally.money
+    if kept.ended:
+        band = f"; {100 * kept.in_band / kept.with_band:.0f}% within the band told" if kept.with_band else ""
+        console.print(f"Arrivals: {100 * kept.soon / kept.ended:.0f}% of {kept.ended} within 5 min of what was told "
+                      f"when the driver took it{band}; {tally.eta_changes} changes told")  # fmt: skip
+    if money.settled:
+        console.print(f"Money of {money.settled} settled: revenue {money.revenue_minor / 100:,.2f} {money.currency}, "
+                      f"cost {money.cost_minor / 100:,.2f} (drivers {money.driver_pay_minor / 100:,.2f}), "
+                      f"net {money.net_minor / 100:,.2f}")  # fmt: skip
+    if short := [zone.name for zone in tally.zones.values() if zone.understaffed_once]:
+        console.print(f"Understaffed for a while: {', '.join(sorted(short))}")
+
+
+def _city(folder: Path, console: Console) -> None:
+    """Zones and a bonus, by the commands that anybody would use. Raises StartFailed when one is refused."""
+    for words in (("zones", "import", str(ZONES), "--actor", "demo"), ("incentives", "set", *BONUS)):
+        did = subprocess.run(
+            baton(*words), env=os.environ | {"BATON_HOME": str(folder)}, capture_output=True, text=True, check=False
+        )
+        if did.returncode:
+            raise StartFailed(f"`baton {' '.join(words)}`: {did.stderr.strip()}")
+        console.print(did.stdout.strip(), highlight=False)
+
+
 def _watch(kafka: str, console: Console, feeder: threading.Thread, sent: list[int], wanted: int, speed: float) -> Tally:
     """The live view, until everything is settled, or for a while after the last order."""
     tally, began = Tally(speed), time.monotonic()
