@@ -8,7 +8,7 @@ from typing import Annotated, Protocol
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from dispatch.config import Settings
 from dispatch.contract import topics
@@ -97,15 +97,14 @@ def list_() -> None:
     if not board.table.zones:
         typer.echo("There are no zones; `baton zones import FILE` makes them.")
         return
-    table = Table("zone", "name", "priority", "km2", "online", "minimum", "available", "open", "wait p50", "p95",
+    table = Table(Column("zone", no_wrap=True, overflow="fold"), "pri", "online/min", "free", "open", "p50", "p95",
                   "pressure", "trend", "", box=None)  # fmt: skip
     now_ms = time.time_ns() // 1_000_000
     for zone_id, health in zone_store.healths(board):
         zone = board.table.zones[zone_id]
         fresh = health if health is not None and now_ms - health.at_ms <= BELIEVED_MS else None
         online, *rest = _doing(fresh)
-        table.add_row(zone_id, zone.name, str(zone.priority), f"{_km2(zone):.1f}", online,
-                      str(zone.min_drivers_online), *rest)  # fmt: skip
+        table.add_row(zone_id, str(zone.priority), f"{online}/{zone.min_drivers_online}", *rest)
     console.print(table)
     typer.echo(f"Version {board.table.version}, of {_time(board.published.at_ms)} by {board.published.actor_id}.")
 
@@ -230,7 +229,7 @@ def _policy_request_every_s(settings: Settings) -> float:
 def _doing(health: ZoneHealth | None) -> tuple[str, ...]:
     if health is None:
         return ("?", "?", "?", "?", "?", "?", "", "nothing heard")
-    alert = f"understaffed since {_time(health.understaffed_since_ms)}" if health.understaffed else ""
+    alert = f"understaffed since {_time(health.understaffed_since_ms)[11:]}" if health.understaffed else ""
     return (
         str(health.drivers_online), str(health.drivers_available), str(health.open_searches),
         _wait(health.wait_p50_ms, health.waits), _wait(health.wait_p95_ms, health.waits), f"{health.pressure:.2f}",
