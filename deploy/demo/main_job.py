@@ -117,8 +117,8 @@ def _tell(tally: Tally, console: Console) -> None:
         console.print(f"Money of {money.settled} settled: revenue {money.revenue_minor / 100:,.2f} {money.currency}, "
                       f"cost {money.cost_minor / 100:,.2f} (drivers {money.driver_pay_minor / 100:,.2f}), "
                       f"net {money.net_minor / 100:,.2f}")  # fmt: skip
-    if short := [zone.name for zone in tally.zones.values() if zone.understaffed_once]:
-        console.print(f"Understaffed for a while: {', '.join(sorted(short))}")
+    if short := [zone.name for zone in tally.zones.values() if zone.health is not None and zone.health.understaffed]:
+        console.print(f"Understaffed at the end: {', '.join(sorted(short))}")
 
 
 def _city(folder: Path, console: Console) -> None:

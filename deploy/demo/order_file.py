@@ -19,8 +19,8 @@ REQUIRED = (
     "order_value_minor", "delivery_fee_minor", "currency",
 )  # fmt: skip
 OPTIONAL = (
-    "prep_s", "vehicle", "size", "age_check", "cash", "customer_name", "customer_phone", "customer_language", "dropoff_address",
-    "dropoff_note",
+    "prep_s", "vehicle", "size", "age_check", "cash", "customer_name", "customer_phone", "customer_language",
+    "dropoff_address", "dropoff_note",
 )  # fmt: skip
 _LONGEST_LINE = 65_536
 _LATEST_S = 10_000_000

@@ -78,7 +78,6 @@ class Zone:
     name: str = ""
     health: ZoneHealth | None = None
     price_percent: int = 100
-    understaffed_once: bool = False
 
 
 @dataclass
@@ -107,9 +106,7 @@ class Tally:
             case ZonePublished():
                 self._zone(record.zone_id).name = record.name
             case ZoneHealth():
-                zone = self._zone(record.zone)
-                zone.health = record
-                zone.understaffed_once |= record.understaffed
+                self._zone(record.zone).health = record
             case ZonePrice():
                 self._zone(record.zone).price_percent = record.multiplier_percent
             case _ if hasattr(record, "delivery_id") and hasattr(record, "event_id"):
@@ -138,7 +135,7 @@ class Tally:
             case events.AssignmentStarted():
                 self._ready_at[name] = event.at_ms
             case events.DriverOfferSent() if name in self._ready_at:
-                self.ready_to_offer_ms.append(event.at_ms - self._ready_at.pop(name))
+                self.ready_to_offer_ms.append(max(0, event.sent_at_ms - self._ready_at.pop(name)))
             case events.AssignmentReassigned():
                 self.reassigned += 1
                 self._promised.pop(name, None)

@@ -1,8 +1,8 @@
 """The flags under OpenFeature's API, for tools and services that ask before a decision is made.
 
 Decisions themselves ask `Flag.covers` on the flags that are recorded with them; this provider gives the same answer,
-for it asks the same function. The evaluation context names the delivery (or driver) by `targeting_key`, `delivery_id` or
-`driver_id`, and the delivery's `zone`.
+for it asks the same function. The evaluation context names the delivery (or driver) by `targeting_key`, `delivery_id`
+or `driver_id`, and the delivery's `zone`.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,8 @@
 """Quotes carry themselves: an id is the quote, packed, and a seal (HMAC-SHA-256) that only holders of the key can make.
 
-So nothing is stored, none is lost with a machine, and one is as good on every worker (docs/decisions/0007). Every process must hold the same key: BATON_QUOTE_KEY, or the file that the first process of a local stack
-makes in BATON_HOME. A quote sealed with another key is unknown: the order is priced anew, which the delivery says.
+So nothing is stored, none is lost with a machine, and one is as good on every worker (docs/decisions/0007).
+Every process must hold the same key: BATON_QUOTE_KEY, or the file that the first process of a local stack makes in
+BATON_HOME. A quote sealed with another key is unknown: the order is priced anew, which the delivery says.
 """
 
 import base64

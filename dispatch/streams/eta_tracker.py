@@ -85,7 +85,7 @@ class EtaTracker:
         begin = self._read_model()
         known = self._consumer.list_topics(timeout=10).topics
         places = []
-        for topic, whole in ((topics.DELIVERY_EVENTS, True), (topics.DRIVER_LOCATIONS, False)):
+        for topic, whole in ((topics.DELIVERY_EVENTS, True), (topics.DRIVER_PLACES, False)):
             name = self._namespace + topic.name
             for number in known[name].partitions:
                 place = TopicPartition(name, number)

@@ -84,7 +84,7 @@ def test_the_tally_follows_deliveries_to_their_end_or_to_people() -> None:
     for number, last in enumerate((events.DeliveryCompleted, events.UnassignedEscalated, events.DriverOfferSent)):
         name = f"{number:08x}"
         tally.take(an_event(events.AssignmentStarted, name, 1_000))
-        tally.take(an_event(events.DriverOfferSent, name, 1_000 + 10 * number))
+        tally.take(an_event(events.DriverOfferSent, name, 1_000, sent_at_ms=1_000 + 10 * number))
         tally.take(an_event(last, name, 5_000))
     assert tally.settled() == 2
     assert (tally.percentile_ms(0), tally.percentile_ms(0.5), tally.percentile_ms(0.99)) == (0, 10, 20)

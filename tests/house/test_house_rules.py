@@ -22,8 +22,14 @@ ARROWS = {
     "dispatch/notices": ABOVE_INPUTS,
     "dispatch/checker": ("dispatch.contract", "dispatch.log.reading", "dispatch.log.application"),
     "projections": ("dispatch.contract", "dispatch.log"),
-    "gateways": ("dispatch.contract", "dispatch.config", "dispatch.core.presence", "dispatch.inputs.rules",
-                 "dispatch.log", "projections.queries"),
+    "gateways": (
+        "dispatch.contract",
+        "dispatch.config",
+        "dispatch.core.presence",
+        "dispatch.inputs.rules",
+        "dispatch.log",
+        "projections.queries",
+    ),
     "deploy/local": (),
     "deploy/demo": ("deploy.local", "dispatch.contract", "dispatch.config", "dispatch.log", "dispatch.checker"),
 }

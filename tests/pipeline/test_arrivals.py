@@ -79,7 +79,7 @@ def test_an_assignment_has_a_band_a_far_driver_moves_it_and_the_end_is_learned(h
     assert assigned.terms.eta.source == "formula"
     far = DriverLocation(driver_id="ana", at_ms=time.time_ns() // 1_000_000, lat=PLACE[0] + 0.09, lng=PLACE[1])
     until(lambda: "ana" in eta.tracker.courses.by_driver, "the tracker knows of the assignment")
-    send.send(topics.DRIVER_LOCATIONS, "ana", far)
+    send.send(topics.DRIVER_PLACES, "ana", far)
     send.flush()
     changed = send.wait(topics.DELIVERY_EVENTS, lambda found: any(isinstance(event, de.EtaChanged) for event in found))
     moved = next(event for event in changed if isinstance(event, de.EtaChanged))

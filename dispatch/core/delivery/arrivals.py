@@ -10,7 +10,7 @@ from dispatch.core.facts import Refusal
 
 
 def update(draft: Draft, command: commands.UpdateEta) -> Refusal | None:
-    """An event when either arrival moved enough since it was told; after the pickup what was reckoned before is void."""
+    """An event when either arrival moved enough since it was told; after the pickup what was reckoned is void."""
     held, policy = draft.state.phase, draft.facts.policy.eta
     tracked = draft.state.variant is not None and draft.state.variant.eta_tracking
     if not tracked or not isinstance(held, Held) or held.offer_id != command.offer_id:
