@@ -249,15 +249,18 @@ class Batch:
         if work.timer is not None and work.timer not in live.deadlines:
             return live, []
         aggregate = work.store.aggregate
-        if work.handed and self._goes_on(work, live):
+        if work.handed and work.record is not None and (work.record.topic, work.record.key) in self._detoured:
             raise _ByTheLog
         if work.command_id and (outcome := live.remembers(work.command_id)) is not None:
             return live, aggregate.repeat(work.command, outcome)
         if work.fault is not None:
             raise work.fault
         now_ms = self._now(live, work)
+        need = work.need if work.asked else aggregate.needs(live.state, work.command, now_ms)
+        if need is not None and work.handed and not work.asked:
+            raise _ByTheLog  # there its fact is looked up before the transaction opens
         context = Context(now_ms, max(now_ms, self._wall_ms), work.record.value or b"" if work.record else b"")
-        step = aggregate.step(live.state, work.command, self._fact(work, live, now_ms), context)
+        step = aggregate.step(live.state, work.command, self._fact(need), context)
         messages = _checked(step.messages)
         if step.state is None:
             return None, messages
@@ -271,17 +274,7 @@ class Batch:
             deadlines = tuple(deadline for deadline in deadlines if deadline not in set_aside)
         return Live(step.state, now_ms, recent, deadlines, set_aside), messages
 
-    def _goes_on(self, work: Work, live: Live) -> bool:
-        """Whether what was handed over goes on by the log: it follows what went there, or wants an unknown fact."""
-        record = _record(work)
-        if (record.topic, record.key) in self._detoured:
-            return True
-        return (
-            not work.asked and work.store.aggregate.needs(live.state, work.command, self._now(live, work)) is not None
-        )
-
-    def _fact(self, work: Work, live: Live, now_ms: int) -> Any:
-        need = work.need if work.asked else work.store.aggregate.needs(live.state, work.command, now_ms)
+    def _fact(self, need: Hashable | None) -> Any:
         if need is None:
             return None
         if need not in self._facts:
