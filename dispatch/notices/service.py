@@ -60,6 +60,7 @@ class Notifier:
                 "auto.offset.reset": "earliest",
                 "session.timeout.ms": 6_000,
                 "max.poll.interval.ms": 600_000,
+                "fetch.min.bytes": 50_000,
                 "fetch.wait.max.ms": 100,
                 "reconnect.backoff.max.ms": 1_000,
             }
