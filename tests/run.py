@@ -12,6 +12,8 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 CORE = "dispatch/core"
+AT_ONCE = ("-n", "2", "--dist", "loadfile")
+"""The whole in two processes, each with servers of its own: most of the time a test waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ PROMISED = (Promise(CORE, 95, 95), Promise("the rest", 85, 0))
 
 def main(arguments: list[str]) -> int:
     """Exit code: pytest's, or 1 when coverage is below what is promised; a run of some tests promises nothing."""
-    command = [sys.executable, "-m", "pytest", "--cov", "--cov-report=", *arguments]
+    command = [sys.executable, "-m", "pytest", "--cov", "--cov-report=", *(arguments or AT_ONCE)]
     closing = ""
     with tempfile.TemporaryDirectory(prefix="baton-coverage-") as folder:
         data = Path(folder) / ".coverage"  # of this run alone: another one in the same tree does not mix with it

@@ -91,6 +91,7 @@ def test_the_plan_of_a_whole_stack_names_every_process(tmp_path: Path) -> None:
         "worker-0",
         "worker-1",
         "streams",
+        "eta",
         "projector",
         "scores",
         "notifier",

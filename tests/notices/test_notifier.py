@@ -174,7 +174,7 @@ def test_two_notifiers_share_the_work_and_one_that_was_frozen_repeats_nothing(to
     pair[0].send_signal(signal.SIGCONT)
     until(lambda: [row[0] for row in here.rows()] == ["sent"] * 40)
     assert set(slow.counted()) == {notice.notice_id for notice in told}
-    assert sum(slow.counted().values()) <= 40 + 16
+    assert max(slow.counted().values()) <= 2  # by the one that was frozen, under the key that tells a repeat
     slow.close()
 
 
