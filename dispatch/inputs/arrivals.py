@@ -3,10 +3,6 @@
 A record that cannot be read changes nothing; what was known stays. Until the first, the policy's spread is believed.
 """
 
-import threading
-from collections.abc import Iterable
-from typing import Any
-
 import msgspec
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
@@ -17,10 +13,13 @@ from dispatch.contract.records.system import ModelPublished
 from dispatch.core.eta_model import EtaModel
 from dispatch.core.policy import Policy
 from dispatch.core.travel import hour_of
+from dispatch.inputs.follower import Follower, records
 from dispatch.log import logs
 from dispatch.log.reading import watermarks
 
 MODEL = "eta"
+_WRONG = (ContractError, msgspec.DecodeError, ValueError)
+"""What a record that cannot be used makes `Arrivals.apply` raise."""
 logger = logs.get("dispatch.inputs.arrivals")
 
 
@@ -63,78 +62,47 @@ class Arrivals:
         return document
 
 
-class ArrivalsFollower:
-    """Keeps an Arrivals true to the topic: read whole by `start`, followed by a thread until `stop`."""
+class ArrivalsFollower(Follower[Arrivals]):
+    """Keeps an Arrivals true to the topic."""
+
+    wrong = _WRONG
 
     def __init__(self, brokers: str, namespace: str, arrivals: Arrivals) -> None:
-        self._arrivals = arrivals
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="arrivals", daemon=True)
-        self._topic = namespace + topics.ETA_MODEL.name
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": brokers,
-                "group.id": "arrivals-are-never-committed",
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-                "fetch.wait.max.ms": 500,
-            }
-        )
+        client = {"fetch.wait.max.ms": 500}
+        super().__init__("arrivals", arrivals, (topics.ETA_MODEL,), brokers=brokers, namespace=namespace, client=client)
 
-    def start(self) -> Arrivals:
-        """Reads what is there, then follows. Raises confluent_kafka.KafkaException when Kafka is not reachable."""
-        place = TopicPartition(self._topic, 0, 0)
-        end = watermarks(self._consumer, place)[1]
-        self._consumer.assign([place])
-        take_until_end(self._consumer, self._arrivals, end)
-        self._thread.start()
-        return self._arrivals
+    def _begin(self) -> tuple[list[TopicPartition], set[str]]:
+        """Raises confluent_kafka.KafkaException, too, when the topic is not there."""
+        places = [TopicPartition(name, 0, 0) for name in self._topics]
+        return places, {place.topic for place in places if watermarks(self._consumer, place)[1]}
 
-    def stop(self) -> None:
-        """Ends the thread and closes the consumer."""
-        self._stopping.set()
-        self._thread.join()
-        self._consumer.close()
+    def _apply(self, message: Message) -> None:
+        self._known.apply(message.key(), message.value())
 
-    def _position(self) -> int:
-        found: Any = self._consumer.position([TopicPartition(self._topic, 0)])
-        return int(found[0].offset)
+    def _unreachable(self, error: KafkaError) -> None:
+        _tell_unreachable(error)
 
-    def _follow(self) -> None:
-        while not self._stopping.is_set():
-            take(self._consumer.consume(500, 0.5), self._arrivals)
+    def _refused(self, message: Message, reason: str) -> None:
+        _tell_refused(message, reason)
 
 
 def take_until_end(consumer: Consumer, arrivals: Arrivals, end: int) -> list[Cells]:
     """Applies what is there, up to where the consumer says the end is: the last record may be followed by a mark."""
     taken: list[Cells] = []
-    while end:
-        messages = consumer.consume(500, 0.2)
-        taken += take(messages, arrivals)
-        if any(_at_end(message) for message in messages):
-            break
+    behind = {place.topic for place in consumer.assignment()} if end else set()
+    while behind:
+        for message in records(consumer.consume(500, 0.2), behind, _tell_unreachable):
+            try:
+                if (cells := arrivals.apply(message.key(), message.value())) is not None:
+                    taken.append(cells)
+            except _WRONG as wrong:
+                _tell_refused(message, str(wrong))
     return taken
 
 
-def _at_end(message: Message) -> bool:
-    error = message.error()
-    return error is not None and error.code() == KafkaError._PARTITION_EOF
+def _tell_unreachable(error: KafkaError) -> None:
+    logger.warning("arrivals_unreachable", reason=error.str())
 
 
-def take(messages: Iterable[Message], arrivals: Arrivals) -> list[Cells]:
-    """Applies records; those that cannot be read are told and passed over."""
-    taken = []
-    for message in messages:
-        error = message.error()
-        if error is not None and error.code() == KafkaError._PARTITION_EOF:
-            continue
-        if error is not None:
-            logger.warning("arrivals_unreachable", reason=error.str())
-            continue
-        try:
-            if (cells := arrivals.apply(message.key(), message.value())) is not None:
-                taken.append(cells)
-        except (ContractError, msgspec.DecodeError, ValueError) as error:
-            logger.error("arrivals_refused", offset=message.offset(), reason=str(error))
-    return taken
+def _tell_refused(message: Message, reason: str) -> None:
+    logger.error("arrivals_refused", offset=message.offset(), reason=reason)

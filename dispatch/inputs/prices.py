@@ -1,16 +1,15 @@
 """Prices as a decision sees them: the last of each zone, from the compacted topic `prices`, and the order's quote."""
 
-import threading
-from collections.abc import Iterable
 from typing import Any
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import KafkaError, Message
 
 from dispatch.contract import codec, topics
 from dispatch.contract.errors import ContractError
 from dispatch.contract.records.system import ZonePrice
 from dispatch.core.quotes import Quote, ZonePriceFact
+from dispatch.inputs.follower import Follower
 from dispatch.inputs.quotes import QuoteSeal
 
 logger = structlog.get_logger("dispatch.inputs.prices")
@@ -56,62 +55,21 @@ class OrderPrices:
         return self._board.of(zone), quote
 
 
-class PriceFollower:
-    """Keeps a PriceBoard true to the topic: read whole by `start`, followed by a thread until `stop`."""
+class PriceFollower(Follower[PriceBoard]):
+    """Keeps a PriceBoard true to the topic.
+
+    Without the topic (a stack set up by an older release) there are no prices, and every multiplier is 1.0.
+    """
 
     def __init__(self, brokers: str, namespace: str, board: PriceBoard) -> None:
-        self._board = board
-        self._unread = True
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="prices", daemon=True)
-        self._topic = namespace + topics.PRICES.name
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": brokers,
-                "group.id": "prices-are-never-committed",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "auto.offset.reset": "earliest",
-                "isolation.level": "read_committed",
-                "fetch.wait.max.ms": 200,
-                "reconnect.backoff.max.ms": 1_000,
-            }
-        )
+        client = {"auto.offset.reset": "earliest", "fetch.wait.max.ms": 200, "reconnect.backoff.max.ms": 1_000}
+        super().__init__("prices", board, (topics.PRICES,), brokers=brokers, namespace=namespace, client=client)
 
-    def start(self) -> PriceBoard:
-        """Reads what is there, then follows. Raises confluent_kafka.KafkaException when Kafka is not reachable.
+    def _apply(self, message: Message) -> None:
+        self._known.apply(message.key(), message.value())
 
-        Without the topic (a stack set up by an older release) there are no prices, and every multiplier is 1.0.
-        """
-        self._unread = self._topic in self._consumer.list_topics(timeout=30).topics
-        if self._unread:
-            self._consumer.assign([TopicPartition(self._topic, 0, 0)])
-        while self._unread:
-            self._take(self._consumer.consume(500, 0.2))
-        self._thread.start()
-        return self._board
+    def _unreachable(self, error: KafkaError) -> None:
+        logger.warning("prices_unreachable", reason=error.str())
 
-    def stop(self) -> None:
-        """Ends the thread and closes the consumer."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
-        self._consumer.close()
-
-    def _follow(self) -> None:
-        while not self._stopping.is_set():
-            self._take(self._consumer.consume(500, 0.5))
-
-    def _take(self, messages: Iterable[Message]) -> None:
-        for message in messages:
-            error = message.error()
-            if error is not None:
-                if error.code() == KafkaError._PARTITION_EOF:
-                    self._unread = False
-                else:
-                    logger.warning("prices_unreachable", reason=error.str())
-                continue
-            try:
-                self._board.apply(message.key(), message.value())
-            except ContractError as wrong:
-                logger.error("prices_refused", topic=message.topic(), offset=message.offset(), reason=str(wrong))
+    def _refused(self, message: Message, reason: str) -> None:
+        logger.error("prices_refused", topic=message.topic(), offset=message.offset(), reason=reason)

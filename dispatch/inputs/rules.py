@@ -3,12 +3,9 @@
 A record that cannot be read or is not a valid policy changes nothing; what was in force stays.
 """
 
-import threading
-from collections.abc import Iterable
-
 import msgspec
 import structlog
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import KafkaError, Message, TopicPartition
 
 from dispatch.contract import codec, topics
 from dispatch.contract.errors import ContractError
@@ -16,6 +13,7 @@ from dispatch.contract.records.system import FlagPublished, PolicyPublished
 from dispatch.core.policy import Flag, Flags, Policy
 from dispatch.core.policy_document import parse, whole
 from dispatch.inputs import rule_metrics
+from dispatch.inputs.follower import Follower
 
 POLICY_KEY = b"dispatch"
 logger = structlog.get_logger("dispatch.inputs.rules")
@@ -61,65 +59,33 @@ def flag_in(published: FlagPublished) -> Flag:
     return Flag(enabled=published.enabled, rollout_percent=percent, zones=tuple(published.zones))
 
 
-class RulesFollower:
-    """Keeps a Rules true to the topics: read whole by `start`, followed by a thread until `stop`."""
+class RulesFollower(Follower[Rules]):
+    """Keeps a Rules true to the topics, and the metrics true to it."""
 
     def __init__(self, brokers: str, namespace: str, rules: Rules) -> None:
-        self._rules = rules
-        self._unread: set[str] = set()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="rules", daemon=True)
-        self._topics = [namespace + topic.name for topic in (topics.POLICIES, topics.FLAGS)]
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": brokers,
-                "group.id": "rules-are-never-committed",
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "fetch.wait.max.ms": 100,
-                "enable.partition.eof": True,
-            }
-        )
+        followed = (topics.POLICIES, topics.FLAGS)
+        client = {"fetch.wait.max.ms": 100}
+        super().__init__("rules", rules, followed, brokers=brokers, namespace=namespace, client=client)
 
-    def start(self) -> Rules:
-        """Reads what is there, then follows. Raises confluent_kafka.KafkaException when Kafka is not reachable."""
-        known = self._consumer.list_topics(timeout=30).topics
-        self._unread = {name for name in self._topics if name in known}
-        self._consumer.assign([TopicPartition(name, 0, 0) for name in self._topics])
-        while self._unread:
-            self._take(self._consumer.consume(100, 0.2))
-        rule_metrics.show(self._rules.policy, self._rules.flags)
-        self._thread.start()
-        return self._rules
+    def _begin(self) -> tuple[list[TopicPartition], set[str]]:
+        """A topic that is not there is followed from when it is made."""
+        return [TopicPartition(name, 0, 0) for name in self._topics], self._there()
 
-    def stop(self) -> None:
-        """Ends the thread and closes the consumer."""
-        self._stopping.set()
-        self._thread.join()
-        self._consumer.close()
+    def _caught_up(self) -> None:
+        rule_metrics.show(self._known.policy, self._known.flags)
 
-    def _follow(self) -> None:
-        while not self._stopping.is_set():
-            self._take(self._consumer.consume(100, 0.5))
+    def _apply(self, message: Message) -> None:
+        before = self._known.flags
+        self._known.apply(message.value())
+        if not self._behind:
+            rule_metrics.changed(before, self._known.flags)
+            rule_metrics.show(self._known.policy, self._known.flags)
 
-    def _take(self, messages: Iterable[Message]) -> None:
-        for message in messages:
-            error = message.error()
-            if error is not None:
-                if error.code() == KafkaError._PARTITION_EOF:
-                    self._unread.discard(message.topic() or "")
-                else:
-                    logger.warning("rules_unreachable", error=str(error))
-                continue
-            before = self._rules.flags
-            try:
-                self._rules.apply(message.value())
-            except (ContractError, msgspec.DecodeError) as wrong:
-                logger.error("rules_refused", topic=message.topic(), offset=message.offset(), reason=str(wrong))
-                continue
-            if not self._unread:
-                rule_metrics.changed(before, self._rules.flags)
-                rule_metrics.show(self._rules.policy, self._rules.flags)
+    def _unreachable(self, error: KafkaError) -> None:
+        logger.warning("rules_unreachable", error=str(error))
+
+    def _refused(self, message: Message, reason: str) -> None:
+        logger.error("rules_refused", topic=message.topic(), offset=message.offset(), reason=reason)
 
 
 def policy_record(policy: Policy, *, at_ms: int, actor_id: str, reason: str = "") -> PolicyPublished:

@@ -5,13 +5,12 @@ is decided on it, so that the decision's record holds it. A record that cannot b
 changes nothing; what was known stays.
 """
 
-import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import structlog
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import KafkaError, Message
 from msgspec.structs import replace
 
 from dispatch.contract import codec, topics
@@ -22,6 +21,7 @@ from dispatch.core.acceptance import MODEL_NAME, AcceptanceModel, chance, row_of
 from dispatch.core.facts import FoundDriver, SearchNeed, SearchResult
 from dispatch.core.policy import Policy
 from dispatch.core.ranking import travel_seconds
+from dispatch.inputs.follower import Follower
 from dispatch.inputs.rules import Rules
 
 Search = Callable[[Sequence[SearchNeed]], Sequence[SearchResult]]
@@ -97,57 +97,19 @@ def with_standing(search: Search, standing: Standing, rules: Rules) -> Search:
     return answered
 
 
-class StandingFollower:
-    """Keeps a Standing true to the topics: read whole by `start`, followed by a thread until `stop`."""
+class StandingFollower(Follower[Standing]):
+    """Keeps a Standing true to the topics."""
 
     def __init__(self, brokers: str, namespace: str, standing: Standing) -> None:
-        self._standing = standing
-        self._unread: set[str] = set()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="standing", daemon=True)
-        self._topics = {namespace + topic.name: topic for topic in (topics.MODELS, topics.DRIVER_SCORES)}
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": brokers,
-                "group.id": "standing-is-never-committed",
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "fetch.wait.max.ms": 100,
-                "enable.partition.eof": True,
-            }
-        )
+        followed = (topics.MODELS, topics.DRIVER_SCORES)
+        client = {"group.id": "standing-is-never-committed", "fetch.wait.max.ms": 100}
+        super().__init__("standing", standing, followed, brokers=brokers, namespace=namespace, client=client)
 
-    def start(self) -> Standing:
-        """Reads what is there, then follows. Raises confluent_kafka.KafkaException when Kafka is not reachable."""
-        known = self._consumer.list_topics(timeout=30).topics
-        self._unread = {name for name in self._topics if name in known}
-        self._consumer.assign([TopicPartition(name, 0, 0) for name in sorted(self._unread)])
-        while self._unread:
-            self._take(self._consumer.consume(1_000, 0.2))
-        self._thread.start()
-        return self._standing
+    def _apply(self, message: Message) -> None:
+        self._known.apply(self._topics[message.topic() or ""], message.key(), message.value())
 
-    def stop(self) -> None:
-        """Ends the thread and closes the consumer."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
-        self._consumer.close()
+    def _unreachable(self, error: KafkaError) -> None:
+        logger.warning("standing_unreachable", reason=error.str())
 
-    def _follow(self) -> None:
-        while not self._stopping.is_set():
-            self._take(self._consumer.consume(1_000, 0.5))
-
-    def _take(self, messages: Iterable[Message]) -> None:
-        for message in messages:
-            error = message.error()
-            if error is not None:
-                if error.code() == KafkaError._PARTITION_EOF:
-                    self._unread.discard(message.topic() or "")
-                else:
-                    logger.warning("standing_unreachable", reason=error.str())
-                continue
-            try:
-                self._standing.apply(self._topics[message.topic() or ""], message.key(), message.value())
-            except (ContractError, msgspec.ValidationError, msgspec.DecodeError) as wrong:
-                logger.error("standing_refused", topic=message.topic(), offset=message.offset(), reason=str(wrong))
+    def _refused(self, message: Message, reason: str) -> None:
+        logger.error("standing_refused", topic=message.topic(), offset=message.offset(), reason=reason)

@@ -5,13 +5,11 @@ that cannot be read changes nothing. `incentives`: the last word on each. `zone.
 for a short while.
 """
 
-import threading
 import time
-from collections.abc import Iterable
 
 import msgspec
 import structlog
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import KafkaError, Message, TopicPartition
 
 from dispatch.contract import codec, topics
 from dispatch.contract.errors import ContractError
@@ -19,6 +17,7 @@ from dispatch.contract.records.system import IncentivePublished, ZoneHealth, Zon
 from dispatch.core.facts import ZoneFacts
 from dispatch.core.zone_files import ZoneFileError, geometry_text, shape_of
 from dispatch.core.zones import Zone, ZoneTable
+from dispatch.inputs.follower import Follower
 from dispatch.log.reading import watermarks
 
 BELIEVED_MS = 15_000
@@ -142,65 +141,30 @@ def zone_record(zone: Zone, version: int) -> ZonePublished:
     )
 
 
-class ZoneFollower:
-    """Keeps a ZoneBoard true to the topics: zones and incentives whole, health from a minute ago; then by a thread."""
+class ZoneFollower(Follower[ZoneBoard]):
+    """Keeps a ZoneBoard true to the topics: zones and incentives whole, health from a minute ago."""
 
     def __init__(self, brokers: str, namespace: str, board: ZoneBoard) -> None:
-        self._board = board
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="zones", daemon=True)
-        self._whole = [namespace + topic.name for topic in (topics.ZONES, topics.INCENTIVES)]
+        followed = (topics.ZONES, topics.INCENTIVES, topics.ZONE_HEALTH)
+        client = {"auto.offset.reset": "earliest", "fetch.wait.max.ms": 200, "reconnect.backoff.max.ms": 1_000}
+        super().__init__("zones", board, followed, brokers=brokers, namespace=namespace, client=client)
         self._health = namespace + topics.ZONE_HEALTH.name
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": brokers,
-                "group.id": "zones-are-never-committed",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "auto.offset.reset": "earliest",
-                "isolation.level": "read_committed",
-                "fetch.wait.max.ms": 200,
-                "reconnect.backoff.max.ms": 1_000,
-            }
-        )
 
-    def start(self) -> ZoneBoard:
-        """Reads what is there, then follows. Raises confluent_kafka.KafkaException when Kafka is not reachable."""
-        names = [*self._whole, self._health]
-        lows_and_ends = {name: watermarks(self._consumer, TopicPartition(name, 0)) for name in names}
+    def _begin(self) -> tuple[list[TopicPartition], set[str]]:
+        """Raises confluent_kafka.KafkaException, too, when a topic is not there."""
+        lows_and_ends = {name: watermarks(self._consumer, TopicPartition(name, 0)) for name in self._topics}
         since = TopicPartition(self._health, 0, time.time_ns() // 1_000_000 - RECENT_MS)
         (found,) = self._consumer.offsets_for_times([since], timeout=30)
         first = {name: low for name, (low, _) in lows_and_ends.items()}
         first[self._health] = found.offset if found.offset >= 0 else lows_and_ends[self._health][1]
-        behind = {name for name in names if first[name] < lows_and_ends[name][1]}
-        self._consumer.assign([TopicPartition(name, 0, first[name]) for name in names])
-        while behind:
-            behind -= self._take(self._consumer.consume(500, 0.2))
-        self._thread.start()
-        return self._board
+        behind = {name for name in self._topics if first[name] < lows_and_ends[name][1]}
+        return [TopicPartition(name, 0, first[name]) for name in self._topics], behind
 
-    def stop(self) -> None:
-        """Ends the thread and closes the consumer."""
-        self._stopping.set()
-        self._thread.join()
-        self._consumer.close()
+    def _apply(self, message: Message) -> None:
+        self._known.apply(message.key(), message.value())
 
-    def _follow(self) -> None:
-        while not self._stopping.is_set():
-            self._take(self._consumer.consume(500, 0.5))
+    def _unreachable(self, error: KafkaError) -> None:
+        logger.warning("zones_unreachable", error=str(error))
 
-    def _take(self, messages: Iterable[Message]) -> set[str]:
-        """Applies them; gives the topics whose end was reached."""
-        ended = set()
-        for message in messages:
-            if (error := message.error()) is not None:
-                if error.code() == KafkaError._PARTITION_EOF:
-                    ended.add(message.topic() or "")
-                else:
-                    logger.warning("zones_unreachable", error=str(error))
-                continue
-            try:
-                self._board.apply(message.key(), message.value())
-            except ContractError as refused:
-                logger.error("zones_refused", topic=message.topic(), offset=message.offset(), reason=str(refused))
-        return ended
+    def _refused(self, message: Message, reason: str) -> None:
+        logger.error("zones_refused", topic=message.topic(), offset=message.offset(), reason=reason)
