@@ -85,7 +85,7 @@ def test_a_name_that_can_be_none_is_told_on_every_route(system: System) -> None:
     assert tried > 100
 
 
-@pytest.mark.parametrize("name", ["nobody", str(uuid.uuid4())])
+@pytest.mark.parametrize("name", ["nobody", "edd4c2b6-6555-4e88-9bdd-ade4ffc69f25"])
 def test_what_is_unknown_is_told_where_there_is_something_to_read(system: System, name: str) -> None:
     asked = [path for method, path, _ in routes(system) if method == "GET" and "{" in path]
     told = [path for path in asked if not path.endswith("/offers")]
