@@ -114,7 +114,8 @@ def heard_all(socket: ClientConnection, *kinds: str, limit_s: float = 15) -> dic
     end, seen = time.monotonic() + limit_s, {}
     while not set(kinds) <= set(seen):
         message: dict[str, Any] = json.loads(socket.recv(timeout=max(0.1, end - time.monotonic())))
-        seen.setdefault(message["type"], message)
+        if message.get("to") != "AVAILABLE":  # that of the sign-on may still be on its way
+            seen.setdefault(message["type"], message)
     return seen
 
 

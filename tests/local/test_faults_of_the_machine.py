@@ -226,7 +226,10 @@ up(Path({str(folder)!r}), Plan.load({plan.dump()!r}), print)
 
 def test_a_start_that_is_interrupted_leaves_nothing_running(folder: Path) -> None:
     program = start_of(folder, a_plan(CHILD, setup=[python(CHILD)]))
-    with subprocess.Popen(python(program), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+    with subprocess.Popen(
+        python(program), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite in the background ignores it
+    ) as first:  # fmt: skip
         until(lambda: (folder / "status.json").exists() and status(folder)["phase"].startswith("setting up"))
         first.send_signal(signal.SIGINT)
         first.wait(60)

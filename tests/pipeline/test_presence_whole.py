@@ -152,7 +152,7 @@ def test_killed_during_a_load_of_pings_and_events_it_loses_nothing(town: Callabl
 def test_who_is_not_heard_is_offline_and_a_heartbeat_brings_them_back_over_a_restart(
     town: Callable[..., Town],
 ) -> None:
-    here = town(Policy(version=8, availability=AvailabilityPolicy(seen_every_s=1, offline_after_s=4)))
+    here = town(Policy(version=8, availability=AvailabilityPolicy(seen_every_s=1, offline_after_s=8)))
     here.run("worker")
     streams = Streams(here)
     name = "ana"
@@ -170,7 +170,7 @@ def test_who_is_not_heard_is_offline_and_a_heartbeat_brings_them_back_over_a_res
         time.sleep(5)
         pings.close()
         assert words() == ["AVAILABLE"], "missed although heard all the time"
-        until(lambda: words() == ["AVAILABLE", "OFFLINE"], "missed", 10)
+        until(lambda: words() == ["AVAILABLE", "OFFLINE"], "missed", 20)
         here.dispatch.send(topics.DRIVER_LOCATIONS, name, DriverHeartbeat(driver_id=name, at_ms=now_ms()))
         until(lambda: words() == ["AVAILABLE", "OFFLINE", "AVAILABLE"], "back", 10)
         commands = here.dispatch.read(topics.DRIVER_COMMANDS)

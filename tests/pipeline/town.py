@@ -95,7 +95,7 @@ class Town:
         self.dispatch.flush()
         return names
 
-    def delivered(self, names: list[str], limit_s: float = 40) -> float:
+    def delivered(self, names: list[str], limit_s: float = 100) -> float:
         """Waits until each is in the customer's hands."""
         return until(lambda: self.couriers.completed.issuperset(names), f"all {len(names)} delivered", limit_s)
 
