@@ -5,14 +5,17 @@ import time
 import uuid
 from typing import Any
 
+import msgspec
 import pytest
 
 from deploy.local import Addresses, Kafka
+from dispatch import setup
 from dispatch.contract import topics
 from dispatch.contract.records import delivery_commands as dc
 from dispatch.contract.records import delivery_events as de
 from dispatch.contract.records import driver_events as dr
 from dispatch.contract.records.system import DeadLetter, Decision, Reply
+from dispatch.core.policy import Policy
 from dispatch.log.errors import Aborted, OutcomeUnknown
 from dispatch.log.transaction import TransactionalProducer
 
@@ -171,6 +174,9 @@ def test_a_record_that_kills_the_process_is_set_aside_after_three_deaths(dispatc
 
 
 def test_restored_states_remember_commands_and_timers(dispatch: Any, workers: Any, fast: Any) -> None:
+    by_hand_only = msgspec.structs.replace(fast, escalation=Policy().escalation)  # nobody but the admin escalates within the test
+    workers.rules.policy = by_hand_only
+    setup.publish_policy(dispatch.settings, by_hand_only)
     process = workers.process()
     dispatch.sign_on("ana")
     command = str(uuid.uuid4())
