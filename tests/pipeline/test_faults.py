@@ -174,7 +174,8 @@ def test_a_record_that_kills_the_process_is_set_aside_after_three_deaths(dispatc
 
 
 def test_restored_states_remember_commands_and_timers(dispatch: Any, workers: Any, fast: Any) -> None:
-    by_hand_only = msgspec.structs.replace(fast, escalation=Policy().escalation)  # nobody but the admin escalates within the test
+    # Nobody but the admin escalates within the test.
+    by_hand_only = msgspec.structs.replace(fast, escalation=Policy().escalation)
     workers.rules.policy = by_hand_only
     setup.publish_policy(dispatch.settings, by_hand_only)
     process = workers.process()
