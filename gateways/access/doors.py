@@ -1,0 +1,119 @@
+"""The table of doors: for every route who may use it, whose resource it must be, and how often."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+Role = Literal["order_service", "driver", "customer", "support", "ops", "analyst", "admin"]
+Rate = Literal["open", "read", "write", "ping", "admin", "stream"]
+
+
+class Owner(StrEnum):
+    """Whose resource it must be, for roles that own something; support, ops, analysts and admins own nothing."""
+
+    ANYONE = "anyone"
+    DRIVER = "driver"
+    """`driver_id` in the path is who asks."""
+    SELLER = "seller"
+    """`seller_id`, in the path or the body, is one of those whom the asker speaks for."""
+    DELIVERY = "delivery"
+    """`delivery_id` in the path is of the seller who asks, or in the hands of the driver who asks."""
+    TRACKING = "tracking"
+    """The token in the path is the right to ask."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One route."""
+
+    method: str
+    """GET, POST ...; SOCKET for a WebSocket."""
+    path: str
+    """As the router has it."""
+    roles: frozenset[Role]
+    """Empty: no sign-in is asked for."""
+    owner: Owner = Owner.ANYONE
+    rate: Rate = "read"
+    reason: bool = False
+    """An act of an admin: the body says why."""
+    body_max: int = 65_536
+    """Bytes."""
+
+
+_PUBLIC: frozenset[Role] = frozenset()
+_SELLERS: frozenset[Role] = frozenset({"order_service", "ops", "admin"})
+_DRIVERS: frozenset[Role] = frozenset({"driver", "ops", "admin"})
+_DESK: frozenset[Role] = frozenset({"support", "ops", "admin"})
+_OPS: frozenset[Role] = frozenset({"ops", "admin"})
+_PARTIES: frozenset[Role] = frozenset({"order_service", "driver", "support", "ops", "admin"})
+
+_V2 = "/v2/drivers/{driver_id}"
+_HAND = f"{_V2}/deliveries/{{delivery_id}}"
+_ORDER = "/v2/orders/{seller_id}/{seller_order_id}"
+_OFFER = f"{_V2}/offers/{{offer_id}}"
+
+DOORS: tuple[Door, ...] = (
+    # The process
+    Door("GET", "/health", _PUBLIC, rate="open"),
+    Door("GET", "/ready", _PUBLIC, rate="open"),
+    Door("GET", "/metrics", _PUBLIC, rate="open"),
+    Door("GET", "/openapi.json", _PUBLIC, rate="open"),
+    # Order services
+    Door("POST", "/events/seller-order-ready", _SELLERS, Owner.SELLER, "write"),
+    Door("POST", "/v2/orders", _SELLERS, Owner.SELLER, "write"),
+    Door("POST", "/v2/orders/ready", _SELLERS, Owner.SELLER, "write"),
+    Door("POST", f"{_ORDER}/ready", _SELLERS, Owner.SELLER, "write"),
+    Door("POST", f"{_ORDER}/cancel", _SELLERS, Owner.SELLER, "write"),
+    Door("POST", f"{_ORDER}/prep-time", _SELLERS, Owner.SELLER, "write"),
+    # Drivers
+    *(
+        Door("POST", f"{_V2}/{act}", _DRIVERS, Owner.DRIVER, "write")
+        for act in (
+            "sign-on",
+            "shift/start",
+            "shift/end",
+            "availability/end-shift",
+            "availability/take-break",
+            "availability/extend-break",
+            "availability/resume",
+        )
+    ),
+    Door("PUT", f"{_V2}/zone-preferences/{{zone_id}}", _DRIVERS, Owner.DRIVER, "write"),
+    Door("GET", _V2, _DRIVERS | _DESK, Owner.DRIVER),
+    *(
+        Door(method, f"{path}/location", _DRIVERS, Owner.DRIVER, "ping")
+        for path, methods in ((_V2, ("PUT", "PATCH")), ("/drivers/{driver_id}", ("POST", "PUT")))
+        for method in methods
+    ),
+    Door("POST", f"{_V2}/heartbeat", _DRIVERS, Owner.DRIVER, "ping"),
+    Door("POST", "/drivers/{driver_id}/heartbeat", _DRIVERS, Owner.DRIVER, "ping"),
+    Door("GET", f"{_V2}/offers", _DRIVERS, Owner.DRIVER),
+    Door("POST", f"{_OFFER}/accept", _DRIVERS, Owner.DRIVER, "write"),
+    Door("POST", f"{_OFFER}/reject", _DRIVERS, Owner.DRIVER, "write"),
+    Door("GET", _HAND, _DRIVERS, Owner.DRIVER),
+    *(
+        Door("POST", f"{_HAND}/{act}", _DRIVERS, Owner.DRIVER, "write")
+        for act in ("progress", "fail", "return", "give-up")
+    ),
+    Door("SOCKET", f"{_V2}/socket", _DRIVERS, Owner.DRIVER, "stream"),
+    Door("SOCKET", "/drivers/{driver_id}/socket", _DRIVERS, Owner.DRIVER, "stream"),
+    # Deliveries
+    Door("GET", "/v2/deliveries/{delivery_id}", _PARTIES, Owner.DELIVERY),
+    Door("GET", "/v2/deliveries/{delivery_id}/audit", _DESK | {"order_service"}, Owner.DELIVERY),
+    # Operations
+    Door("GET", "/v2/admin/deliveries/{delivery_id}/audit", _DESK),
+    Door("GET", "/v2/admin/unassigned-orders", _DESK),
+    *(
+        Door("POST", path, _OPS, rate="admin", reason=True)
+        for path in (
+            "/v2/admin/assignments/{delivery_id}/reassign",
+            "/v2/admin/assignments/{delivery_id}/assign",
+            "/v2/admin/deliveries/{delivery_id}/escalate",
+            "/v2/admin/deliveries/{delivery_id}/cancel",
+            "/v2/admin/deliveries/{delivery_id}/fail",
+            "/v2/admin/deliveries/{delivery_id}/return",
+            "/v2/admin/drivers/{driver_id}/pause",
+            "/v2/admin/drivers/{driver_id}/unpause",
+        )
+    ),
+)
