@@ -63,12 +63,15 @@ PRICES = Topic("prices", "zone", "each zone's dynamic price", -1, compacted=True
 CONTACTS = Topic("contacts", "delivery_id or driver_id", "personal data, and only here", -1, compacted=True)
 NOTICES = Topic("notices", "recipient", "customer, driver, operations and support notices", 7 * DAY_MS)
 DEAD_LETTERS = Topic("dead.letters", "source", "what could not be read or handled", 30 * DAY_MS, partitions="one")
+DEAD_LETTERS_HANDLED = Topic(
+    "dead.letters.handled", "letter id", "what people did with dead letters", -1, partitions="one"
+)
 
 CATALOGUE: tuple[Topic, ...] = (
     PRICES,
     ORDERS_INBOUND, DELIVERY_COMMANDS, DRIVER_COMMANDS, DELIVERY_EVENTS, DRIVER_EVENTS, OFFERS, DECISIONS, REPLIES,
     DELIVERY_STATE, DRIVER_STATE, DRIVER_LOCATIONS, DRIVER_PLACES, POLICIES, FLAGS, RULES_HISTORY, CONTACTS,
-    NOTICES, DEAD_LETTERS,
+    NOTICES, DEAD_LETTERS, DEAD_LETTERS_HANDLED,
     ZONES, ZONE_HEALTH, ZONE_REQUESTS, INCENTIVES,
     MODELS, DRIVER_SCORES, ETA_MODEL,
 )  # fmt: skip

@@ -248,6 +248,9 @@ ReleaseReason = Literal["UNKNOWN", "rejected", "expired", "withdrawn", "cancelle
 ZonePreference = Literal["UNKNOWN", "PREFERRED", "AVAILABLE", "UNAVAILABLE"]
 
 
+DeadLetterAct = Literal["UNKNOWN", "retried", "dropped"]
+
+
 AggregateType = Literal["UNKNOWN", "delivery", "driver"]
 
 

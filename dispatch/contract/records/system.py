@@ -4,7 +4,7 @@
 import msgspec
 
 
-from dispatch.contract.records.shared import AggregateType, Audience, DriverScorePart, Outcome, ReplyStage, ZoneTrend
+from dispatch.contract.records.shared import AggregateType, Audience, DeadLetterAct, DriverScorePart, Outcome, ReplyStage, ZoneTrend
 
 
 class Contact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -40,6 +40,25 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Field or byte where it went wrong, if known."""
     at_ms: int
     worker: str
+
+
+class DeadLetterHandled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a person did with a dead letter. The first one of a letter holds."""
+
+    letter_id: str
+    """Partition and offset of the letter in the topic of dead letters."""
+    act: DeadLetterAct
+    request_id: str
+    """The request that asked for it: a repeat has the same."""
+    at_ms: int
+    actor_id: str
+    reason: str
+    """Why, in the words of whoever did it."""
+    source_topic: str
+    """Where the record came from; one that is retried is put there again."""
+    source_partition: int
+    source_offset: int
+    """-1: it never was in a topic."""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -288,4 +307,4 @@ class ZonesPublished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     note: str = ''
 
 
-System = Contact | DeadLetter | Decision | DriverHeartbeat | DriverLocation | DriverScored | FeatureFlagToggled | FlagPublished | IncentivePublished | ModelPublished | Notice | PolicyPublished | Reply | ZoneDriversRequested | ZoneHealth | ZonePrice | ZonePublished | ZonesPublished
+System = Contact | DeadLetter | DeadLetterHandled | Decision | DriverHeartbeat | DriverLocation | DriverScored | FeatureFlagToggled | FlagPublished | IncentivePublished | ModelPublished | Notice | PolicyPublished | Reply | ZoneDriversRequested | ZoneHealth | ZonePrice | ZonePublished | ZonesPublished
