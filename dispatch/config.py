@@ -32,7 +32,7 @@ class Settings(BaseSettings):
         description="Secret that seals quotes, 16 characters or more. Empty: a file in BATON_HOME.",
     )
     health_port: int = Field(0, ge=0, le=65535, description="Port of /health, /ready and /metrics. 0: any free one.")
-    gateway_host: str = Field("127.0.0.1", description="Where the gateway listens. Loopback until sign-in exists.")
+    gateway_host: str = Field("127.0.0.1", description="Where the gateway listens. Without sign-in only the loopback is allowed.")
     gateway_port: int = Field(8080, ge=0, le=65535, description="The gateway's port.")
     reply_timeout_s: float = Field(5.0, gt=0, le=60, description="How long a request waits for its decision.")
     geo_timeout_ms: int = Field(50, ge=1, le=5_000, description="Time limit of a candidate lookup in Valkey.")
@@ -41,6 +41,17 @@ class Settings(BaseSettings):
         description="Address of a routing engine OSRM, http://… Empty: travel times by distance and pace.",
     )  # fmt: skip
     osrm_timeout_ms: int = Field(40, ge=1, le=5_000, description="Time limit of a batch's travel times.")
+    sign_in_key_file: Path | None = Field(
+        None, description="File with the public keys that tokens are signed with: PEM or JWKS. docs/sign-in.md."
+    )
+    sign_in_jwks: str = Field(
+        "",
+        pattern=r"^(https://[^\s]+|http://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?(/[^\s]*)?)?$",
+        description="Address of the issuer's JWKS, https://… Instead of the file.",
+    )
+    sign_in_issuer: str = Field("baton-local", min_length=1, description="Who issues tokens: their `iss`.")
+    sign_in_audience: str = Field("baton", min_length=1, description="Whom tokens are for: their `aud`.")
+    sign_in_longest_s: int = Field(86_400, ge=60, le=31_536_000, description="How long a token may live.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severe log line.")
     notify_customer: str = Field("", description="Where customers are told: URLs parted by blanks, docs/notices.md.")
     notify_driver: str = Field("", description="Where drivers are told.")

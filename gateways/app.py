@@ -15,6 +15,9 @@ from dispatch import __version__
 from dispatch.config import Settings
 from dispatch.contract.errors import OutOfLimits
 from gateways import admin, drivers, locations, orders, problems, sockets
+from gateways.access.api_keys import ApiKeys
+from gateways.access.gate import Gate
+from gateways.access.sign_in import sign_in_of
 from gateways.commands import Commander, json
 from gateways.log_client import LogClient
 from gateways.reads import Reads
@@ -72,13 +75,18 @@ def create_app(settings: Settings) -> FastAPI:
     keys = redis.Redis.from_url(settings.valkey, socket_timeout=0.2) if settings.valkey else None
     commander = Commander(log, keys, settings.namespace, settings.reply_timeout_s)
 
+    api_keys = ApiKeys(settings.kafka, settings.namespace)
+    sign_in = sign_in_of(settings, api_keys)
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await reads.open()
         in_force.start()
+        api_keys.start()
         log.start()
         yield
         in_force.stop()
+        api_keys.stop()
         log.stop()
         await reads.close()
         if keys is not None:
@@ -91,6 +99,8 @@ def create_app(settings: Settings) -> FastAPI:
     ):  # fmt: skip
         app.add_exception_handler(kind, handler)
 
+    app.state.sign_in = sign_in
+    app.add_middleware(Gate, sign_in=sign_in, deliveries=reads)
     app.add_middleware(Bounded)
 
     async def parts() -> dict[str, str]:

@@ -16,6 +16,7 @@ from dispatch.contract.records.shared import ActorType
 from dispatch.contract.records.system import Reply
 from dispatch.contract.topics import Topic
 from dispatch.log import logs
+from gateways.access import principal
 from gateways.log_client import LogClient
 from gateways.problems import Problem, refused
 
@@ -43,7 +44,13 @@ class Commander:
     async def header(
         self, request: Request, actor_type: ActorType, actor_id: str, correlation_id: str
     ) -> dict[str, Any]:
-        """A command's header. Its id follows from an Idempotency-Key, if given; a key with another payload: 422."""
+        """A command's header; who signed in is its actor.
+
+        Its id follows from an Idempotency-Key, if given; a key with another payload: 422.
+        """
+        who = principal.of(request)
+        if who.signed_in:
+            actor_type, actor_id = who.actor_type, who.subject
         key = request.headers.get("idempotency-key")
         command_id = str(uuid.uuid4())
         if key is not None:

@@ -10,11 +10,13 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 
 from dispatch.contract.errors import OutOfLimits
 
 _TITLES = {
-    400: "The request cannot be read", 404: "Not found", 405: "This method is not offered here",
+    400: "The request cannot be read", 401: "Sign-in is wanted", 403: "Not allowed",
+    404: "Not found", 405: "This method is not offered here",
     409: "Refused", 411: "The length is not told", 413: "The body is too large", 415: "JSON is wanted",
     422: "A value is not allowed", 429: "Too many requests", 500: "A fault of ours", 503: "Not available now",
 }  # fmt: skip
@@ -43,7 +45,7 @@ def unreachable(what: str) -> Problem:
     return problem
 
 
-def respond(request: Request, problem: Problem) -> Response:
+def respond(request: HTTPConnection, problem: Problem) -> Response:
     """The problem as a response."""
     body = {
         "type": f"urn:baton:problem:{problem.code}",

@@ -1,6 +1,7 @@
 """What the gateway reads from the read models; 404 for what they do not know, 503 when Postgres is away."""
 
 import asyncio
+import re
 import time
 from typing import Any, TypeVar
 
@@ -8,6 +9,7 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from dispatch.log import logs
+from gateways.access.ownership import Parties
 from gateways.problems import Problem, unreachable
 from projections import queries
 
@@ -17,6 +19,7 @@ ANSWER_S = 3.0
 CONTACT_S = 1.0
 """How long a contact is waited for: the projector may be a moment behind."""
 _AGAIN_S = 0.02
+_UUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}")
 _RECONNECT_S = 2.0
 """The pool doubles its pauses until then and begins anew: after a minute away reads came back 56 s late."""
 logger = logs.get("gateways.reads")
@@ -49,6 +52,13 @@ class Reads:
     async def delivery(self, delivery_id: str) -> dict[str, Any]:
         """One delivery."""
         return _found(await self._ask(queries.delivery, delivery_id), "unknown_order", "delivery")
+
+    async def parties(self, delivery_id: str) -> Parties | None:
+        """Who has to do with a delivery; None: no such delivery."""
+        if not _UUID.fullmatch(delivery_id):
+            return None
+        row: dict[str, Any] | None = await self._ask(queries.parties, delivery_id)
+        return Parties(str(row["seller_id"]), str(row["driver_id"] or "")) if row else None
 
     async def driver(self, driver_id: str) -> dict[str, Any]:
         """One driver."""

@@ -35,6 +35,16 @@ async def driver(connection: AsyncConnection[Any], driver_id: str) -> Row | None
     return rows[0] if rows else None
 
 
+async def parties(connection: AsyncConnection[Any], delivery_id: str) -> Row | None:
+    """Seller of a delivery, and the driver who holds it now: None for nobody."""
+    statement = (
+        "SELECT seller_id, CASE WHEN ended_at IS NULL AND assigned_at IS NOT NULL AND status <> 'offered'"
+        " THEN driver_id END AS driver_id FROM deliveries WHERE delivery_id = %s::uuid"
+    )
+    rows = await _rows(connection, statement, delivery_id)
+    return rows[0] if rows else None
+
+
 async def audit(connection: AsyncConnection[Any], delivery_id: str) -> list[Row]:
     """A delivery's events in order."""
     statement = (

@@ -60,12 +60,15 @@ ZONE_HEALTH = Topic("zone.health", "zone id", "how each zone is doing, every few
 ZONE_REQUESTS = Topic("zone.requests", "zone id", "drivers are asked to come to a zone", DAY_MS, partitions="one")
 INCENTIVES = Topic("incentives", "incentive id", "bonuses by zone and time", -1, compacted=True, partitions="one")
 PRICES = Topic("prices", "zone", "each zone's dynamic price", -1, compacted=True, partitions="one")
-CONTACTS = Topic("contacts", "delivery_id or driver_id", "personal data, and only here", -1, compacted=True)
+CONTACTS = Topic("contacts", "delivery_id or driver:driver_id", "personal data, and only here", -1, compacted=True)
+TRACKING_LINKS = Topic("tracking.links", "hash of a token", "who may follow which delivery", -1, compacted=True)
 NOTICES = Topic("notices", "recipient", "customer, driver, operations and support notices", 7 * DAY_MS)
 DEAD_LETTERS = Topic("dead.letters", "source", "what could not be read or handled", 30 * DAY_MS, partitions="one")
 DEAD_LETTERS_HANDLED = Topic(
     "dead.letters.handled", "letter id", "what people did with dead letters", -1, partitions="one"
 )
+
+API_KEYS = Topic("api.keys", "key id", "services' API keys, hashed", -1, compacted=True, partitions="one")
 
 CATALOGUE: tuple[Topic, ...] = (
     PRICES,
@@ -74,6 +77,8 @@ CATALOGUE: tuple[Topic, ...] = (
     NOTICES, DEAD_LETTERS, DEAD_LETTERS_HANDLED,
     ZONES, ZONE_HEALTH, ZONE_REQUESTS, INCENTIVES,
     MODELS, DRIVER_SCORES, ETA_MODEL,
+    API_KEYS,
+    TRACKING_LINKS,
 )  # fmt: skip
 
 

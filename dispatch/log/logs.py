@@ -47,6 +47,10 @@ CATALOGUE: dict[str, tuple[str, ...]] = {
     "notice_failed": ("notice", "kind", "reason"),
     "notice_dead": ("notice", "kind", "reason"),
     "time_zone_unknown": ("name",),
+    "keys_not_fetched": ("reason",),
+    "api_keys_unreachable": ("reason",),
+    "api_keys_refused": ("offset", "reason"),
+    "gateway_open": ("host",),
 }
 """Every event that is logged, and the fields that come with it. A test holds the calls to it."""
 

@@ -26,6 +26,7 @@ ARROWS = {
         "dispatch.contract",
         "dispatch.config",
         "dispatch.core.presence",
+        "dispatch.inputs.api_keys",
         "dispatch.inputs.rules",
         "dispatch.log",
         "projections.queries",

@@ -7,10 +7,33 @@ import msgspec
 from dispatch.contract.records.shared import AggregateType, Audience, DeadLetterAct, DriverScorePart, Outcome, ReplyStage, ZoneTrend
 
 
+class ApiKeyPublished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An API key of a service: never the key itself, only its hash."""
+
+    key_id: str
+    hash: str
+    """SHA-256 of the secret part, hexadecimal."""
+    role: str
+    subject: str
+    """The service's name: the actor of what it does."""
+    sellers: tuple[str, ...]
+    """For whom an order service speaks; * for everybody."""
+    version: int
+    at_ms: int
+    expires_at_ms: int
+    """0: it does not end by itself."""
+    revoked_at_ms: int
+    """0: it was not revoked."""
+    actor_id: str
+    """Who made or revoked it."""
+    reason: str = ''
+
+
 class Contact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Personal data of one delivery or driver; a tombstone erases it."""
 
     subject_id: str
+    """A delivery's id, or driver: and a driver's."""
     name: str
     phone: str
     address: str
@@ -221,6 +244,24 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     driver_id: str | None = None
 
 
+class TrackingLink(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A link by which somebody may follow one delivery. The token itself is kept nowhere."""
+
+    token_hash: str
+    """SHA-256 of the token, in hex; the record's key."""
+    delivery_id: str
+    issued_at_ms: int
+    issued_by: str
+    """Who asked for it."""
+    expires_at_ms: int
+    """No longer than this, whatever becomes of the delivery."""
+    after_s: int
+    """So long after the delivery ended it opens nothing any more."""
+    revoked_at_ms: int | None = None
+    """null: it was not revoked."""
+    revoked_by: str = ''
+
+
 class ZoneDriversRequested(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Operations ask available drivers near by to come to a zone."""
 
@@ -307,4 +348,4 @@ class ZonesPublished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     note: str = ''
 
 
-System = Contact | DeadLetter | DeadLetterHandled | Decision | DriverHeartbeat | DriverLocation | DriverScored | FeatureFlagToggled | FlagPublished | IncentivePublished | ModelPublished | Notice | PolicyPublished | Reply | ZoneDriversRequested | ZoneHealth | ZonePrice | ZonePublished | ZonesPublished
+System = ApiKeyPublished | Contact | DeadLetter | DeadLetterHandled | Decision | DriverHeartbeat | DriverLocation | DriverScored | FeatureFlagToggled | FlagPublished | IncentivePublished | ModelPublished | Notice | PolicyPublished | Reply | TrackingLink | ZoneDriversRequested | ZoneHealth | ZonePrice | ZonePublished | ZonesPublished
