@@ -1,5 +1,6 @@
 """`baton zones` and `baton incentives`: the map, how each zone is doing, bonuses, and asking drivers to come."""
 
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -29,7 +30,7 @@ ZoneFile = Annotated[Path, typer.Argument(metavar="FILE", help="A GeoJSON Featur
 ZoneId = Annotated[str, typer.Argument(metavar="ZONE", help="The zone's id; `baton zones list` names them.")]
 Who = Annotated[str, typer.Option("--actor", help="Who; by default the user of this terminal.")]
 Note = Annotated[str, typer.Option(help="At most 200 characters; for `request`, what the drivers are told.")]
-_LONGEST_BONUS_H, _FARTHEST_S = 24 * 31, 366 * 86_400
+_OPTION = re.compile(r"^(hours|currency|id) is")
 
 
 class _Require(Protocol):
@@ -67,7 +68,9 @@ def import_(
     if not zones and not empty:
         raise Misconfigured(f"{file.name} holds no zone; with --empty all zones are removed")
     settings = _reached()
-    made = zone_store.import_zones(settings.kafka, settings.namespace, zones, _who(actor), _note(note))
+    made = zone_store.import_zones(
+        settings.kafka, settings.namespace, zones, _who(actor), zone_store.checked_note(note)
+    )
     typer.echo(f"Version {made.version} is in force: {_count(zones)}.")
 
 
@@ -131,7 +134,12 @@ def request(zone: ZoneId, note: Note = "", actor: Who = "") -> None:
     settings = _reached(topics.ZONE_REQUESTS)
     every_s = _policy_request_every_s(settings)
     zone_store.request_drivers(
-        settings.kafka, settings.namespace, zone, note=_note(note), actor_id=_who(actor), every_s=every_s
+        settings.kafka,
+        settings.namespace,
+        zone,
+        note=zone_store.checked_note(note),
+        actor_id=_who(actor),
+        every_s=every_s,
     )
     typer.echo(f"Asked: available drivers near {zone} are told.")
 
@@ -148,25 +156,18 @@ def set_(  # noqa: PLR0913 - the options of a command
     actor: Who = "",
 ) -> None:
     """Pay a bonus for each delivery picked up in a zone, from a moment to a moment."""
-    if not 0 < hours <= _LONGEST_BONUS_H:
-        raise Misconfigured(f"--hours is {hours:g}; more than 0 and at most {_LONGEST_BONUS_H} is wanted")
-    if len(currency) != 3 or not (currency.isascii() and currency.isalpha() and currency.isupper()):
-        raise Misconfigured(f"--currency is {currency[:20]!r}; three capital letters such as EUR are wanted")
-    now_ms = time.time_ns() // 1_000_000
-    starts_ms = _moment_ms(start) if start else now_ms
-    ends_ms = starts_ms + round(hours * 3_600_000)
-    if ends_ms <= now_ms:
-        raise Misconfigured(f"it would have ended at {_time(ends_ms)} already")
-    incentive_id = name or f"{zone}-{datetime.fromtimestamp(starts_ms / 1000, UTC):%Y%m%dT%H%M%S}"
-    if not zone_store.is_id(incentive_id):
-        raise Misconfigured(f"--id is {incentive_id[:40]!r}; 1 to 128 letters, digits or _.:@|- are wanted")
+    starts_ms = _moment_ms(start) if start else None
+    try:
+        incentive = zone_store.incentive(
+            zone, bonus_minor=bonus_minor, currency=currency, hours=hours, starts_ms=starts_ms, name=name, note=note,
+            actor_id=_who(actor),
+        )  # fmt: skip
+    except Misconfigured as error:
+        raise Misconfigured(_OPTION.sub(r"--\1 is", str(error))) from error
     settings = _reached(topics.INCENTIVES)
-    incentive = IncentivePublished(
-        incentive_id=incentive_id, zone=zone, bonus_minor=bonus_minor, currency=currency, starts_at_ms=starts_ms,
-        ends_at_ms=ends_ms, at_ms=now_ms, actor_id=_who(actor), note=_note(note),
-    )  # fmt: skip
     zone_store.set_incentive(settings.kafka, settings.namespace, incentive)
-    typer.echo(f"{incentive_id}: {_money(incentive)} a delivery in {zone}, {_time(starts_ms)} to {_time(ends_ms)}.")
+    until = f"{_time(incentive.starts_at_ms)} to {_time(incentive.ends_at_ms)}"
+    typer.echo(f"{incentive.incentive_id}: {_money(incentive)} a delivery in {zone}, {until}.")
 
 
 @incentives_app.command("list")
@@ -245,12 +246,6 @@ def _who(actor: str) -> str:
     return actor or zone_store.whoever_this_is()
 
 
-def _note(note: str) -> str:
-    if len(note) > 200 or not note.isprintable():
-        raise Misconfigured(f"the note has {len(note)} characters; at most 200 printable ones are taken")
-    return note
-
-
 def _count(zones: list[Zone]) -> str:
     return f"{len(zones)} zone{'' if len(zones) == 1 else 's'}"
 
@@ -269,7 +264,7 @@ def _moment_ms(text: str) -> int:
     except ValueError as error:
         raise Misconfigured(f"--start is {text[:40]!r}; a moment such as 2026-11-21T18:00 is wanted") from error
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    if moment.timestamp() > time.time() + _FARTHEST_S:
+    if moment.timestamp() > time.time() + zone_store.FARTHEST_S:
         raise Misconfigured(f"--start is {text[:40]!r}; within a year from now is wanted")
     return round(moment.timestamp() * 1000)
 

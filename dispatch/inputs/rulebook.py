@@ -18,6 +18,7 @@ from dispatch.contract import codec, topics
 from dispatch.contract.errors import ContractError
 from dispatch.contract.records.system import FeatureFlagToggled, FlagPublished, PolicyPublished
 from dispatch.core.policy import Flag, Flags, Policy
+from dispatch.inputs.changes import ChangedMeanwhile, NotReached, UnknownName, overtaken
 from dispatch.inputs.rules import POLICY_KEY, Rules, flag_in, policy_record
 from dispatch.log.errors import Misconfigured
 from dispatch.log.reading import read_all
@@ -95,7 +96,7 @@ def change(brokers: str, namespace: str, decide: Callable[[InForce], Sequence[Ru
                     producer.produce(namespace + topic.name, codec.encode(rule), key)
             producer.commit_transaction(_WAIT_S)
     except KafkaException as error:
-        raise Misconfigured(_why(error)) from error
+        raise _why(error) from error
     return found, made
 
 
@@ -138,7 +139,7 @@ def toggled(found: InForce, name: str, flag: Flag, actor_id: str, reason: str) -
 def known_flag(name: str) -> None:
     """Raises Misconfigured for a flag that there is not, with those that there are."""
     if name not in Flags.__struct_fields__:
-        raise Misconfigured(f"{name[:60]!r} is no flag; known are {', '.join(Flags.__struct_fields__)}")
+        raise UnknownName("flag", f"{name[:60]!r} is no flag; known are {', '.join(Flags.__struct_fields__)}")
 
 
 def policy_in(published: PolicyPublished) -> Policy:
@@ -174,13 +175,12 @@ def _check_words(actor_id: str, reason: str) -> None:
         raise Misconfigured(f"the reason has {len(reason)} characters: at most {_REASON_CHARACTERS}, printable ones")
 
 
-def _why(error: KafkaException) -> str:
-    cause = error.args[0]
-    if cause.name() in ("_FENCED", "INVALID_PRODUCER_EPOCH", "PRODUCER_FENCED") or cause.fatal():
-        return (
+def _why(error: KafkaException) -> Misconfigured:
+    if overtaken(error):
+        return ChangedMeanwhile(
             "somebody else changed the rules at the same moment; nothing was changed here, look at them and do it again"
         )
-    return f"the rules were not changed: {cause.str()}"
+    return NotReached(f"the rules were not changed: {error.args[0].str()}")
 
 
 def now_ms() -> int:

@@ -10,6 +10,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 
 import msgspec
 from confluent_kafka import KafkaException, Producer
@@ -18,10 +19,12 @@ from dispatch.contract import codec, topics
 from dispatch.contract.errors import ContractError
 from dispatch.contract.records.system import IncentivePublished, ZoneDriversRequested, ZoneHealth, ZonesPublished
 from dispatch.core.zones import NOWHERE, Zone
+from dispatch.inputs.changes import ChangedMeanwhile, NotReached, TooSoon, UnknownName, overtaken
 from dispatch.inputs.zones import VERSION_KEY, ZoneBoard, zone_record
 from dispatch.log.errors import Misconfigured
 from dispatch.log.reading import read_all
 
+LONGEST_BONUS_H, FARTHEST_S, LONGEST_NOTE = 24 * 31, 366 * 86_400, 200
 _WAIT_S = 20.0
 _ID = re.compile(r"[A-Za-z0-9_.:@|-]{1,128}")
 _Records = list[tuple[topics.Topic, bytes, bytes | None]]
@@ -78,7 +81,9 @@ def end_incentive(brokers: str, namespace: str, incentive_id: str, actor_id: str
     now_ms = time.time_ns() // 1_000_000
     known = {one.incentive_id: one for one in listed(board_now(brokers, namespace))}
     if incentive_id not in known:
-        raise Misconfigured(f"there is no incentive {incentive_id[:60]!r}; `baton incentives list` names them")
+        raise UnknownName(
+            "incentive", f"there is no incentive {incentive_id[:60]!r}; `baton incentives list` names them"
+        )
     found = known[incentive_id]
     if found.ends_at_ms <= now_ms:
         raise Misconfigured(f"incentive {incentive_id} is over already")
@@ -87,6 +92,50 @@ def end_incentive(brokers: str, namespace: str, incentive_id: str, actor_id: str
     )
     _write(producer, namespace, [(topics.INCENTIVES, incentive_id.encode(), codec.encode(ended))])
     return ended
+
+
+def incentive(  # noqa: PLR0913 - the fields of a bonus
+    zone: str,
+    *,
+    bonus_minor: int,
+    currency: str,
+    hours: float,
+    starts_ms: int | None,
+    name: str,
+    note: str,
+    actor_id: str,
+) -> IncentivePublished:
+    """A bonus a delivery, in minor units, checked. `starts_ms` None: from now; `name` empty: one is made.
+
+    Raises Misconfigured, with the field's name first.
+    """
+    now_ms = time.time_ns() // 1_000_000
+    starts_ms = now_ms if starts_ms is None else starts_ms
+    if not 0 < hours <= LONGEST_BONUS_H:
+        raise Misconfigured(f"hours is {hours:g}; more than 0 and at most {LONGEST_BONUS_H} is wanted")
+    if len(currency) != 3 or not (currency.isascii() and currency.isalpha() and currency.isupper()):
+        raise Misconfigured(f"currency is {currency[:20]!r}; three capital letters such as EUR are wanted")
+    if not 0 <= starts_ms <= now_ms + FARTHEST_S * 1000:
+        raise Misconfigured("start is not within a year from now")
+    ends_ms = starts_ms + round(hours * 3_600_000)
+    if ends_ms <= now_ms:
+        raise Misconfigured(
+            f"it would have ended at {datetime.fromtimestamp(ends_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} already"
+        )
+    incentive_id = name or f"{zone}-{datetime.fromtimestamp(starts_ms / 1000, UTC):%Y%m%dT%H%M%S}"
+    if not is_id(incentive_id):
+        raise Misconfigured(f"id is {incentive_id[:40]!r}; 1 to 128 letters, digits or _.:@|- are wanted")
+    return IncentivePublished(
+        incentive_id=incentive_id, zone=zone, bonus_minor=bonus_minor, currency=currency, starts_at_ms=starts_ms,
+        ends_at_ms=ends_ms, at_ms=now_ms, actor_id=actor_id, note=checked_note(note),
+    )  # fmt: skip
+
+
+def checked_note(note: str) -> str:
+    """The note. Raises Misconfigured for one that is too long or not printable."""
+    if len(note) > LONGEST_NOTE or not note.isprintable():
+        raise Misconfigured(f"the note has {len(note)} characters; at most {LONGEST_NOTE} printable ones are taken")
+    return note
 
 
 def request_drivers(
@@ -102,9 +151,10 @@ def request_drivers(
     last_ms = max((request.at_ms for request in before if isinstance(request, ZoneDriversRequested)), default=0)
     wait_s = every_s - (now_ms - last_ms) / 1000
     if wait_s > 0:
-        raise Misconfigured(
+        raise TooSoon(
             f"drivers were asked to come to {zone_id} {(now_ms - last_ms) / 1000:.0f} s ago; once in {every_s:g} s is"
-            f" allowed, so again in {wait_s:.0f} s"
+            f" allowed, so again in {wait_s:.0f} s",
+            wait_s,
         )
     request = ZoneDriversRequested(
         request_id=str(uuid.uuid4()), zone=zone_id, note=note, at_ms=now_ms, actor_id=actor_id
@@ -123,7 +173,7 @@ def known_zone(board: ZoneBoard, zone_id: str) -> None:
     """Raises Misconfigured, with the zones there are, for one that is not."""
     if zone_id not in board.table.zones and zone_id != NOWHERE:
         names = ", ".join(list(board.table.zones)[:10]) or "none yet; `baton zones import FILE` makes them"
-        raise Misconfigured(f"there is no zone {zone_id[:60]!r}; there are {names}")
+        raise UnknownName("zone", f"there is no zone {zone_id[:60]!r}; there are {names}")
 
 
 def healths(board: ZoneBoard) -> Iterable[tuple[str, ZoneHealth | None]]:
@@ -158,7 +208,7 @@ def _opened(brokers: str, namespace: str) -> Producer:
     try:
         producer.init_transactions(_WAIT_S)
     except KafkaException as error:
-        raise Misconfigured(f"Kafka does not open a transaction: {error.args[0].str()}") from error
+        raise NotReached(f"Kafka does not open a transaction: {error.args[0].str()}") from error
     return producer
 
 
@@ -169,6 +219,12 @@ def _write(producer: Producer, namespace: str, records: _Records) -> None:
             producer.produce(namespace + topic.name, value, key)
             producer.poll(0)
         producer.commit_transaction(_WAIT_S)
-    except (KafkaException, BufferError) as error:
-        said = error.args[0].str() if isinstance(error, KafkaException) else str(error)
-        raise Misconfigured(f"Kafka did not take it, or somebody else changed it at the same time: {said}") from error
+    except BufferError as error:
+        raise NotReached(f"Kafka did not take it: {error}") from error
+    except KafkaException as error:
+        said = error.args[0].str()
+        if overtaken(error):
+            raise ChangedMeanwhile(
+                f"somebody else changed it at the same time, and nothing was changed here: {said}"
+            ) from error
+        raise NotReached(f"Kafka did not take it: {said}") from error
