@@ -16,10 +16,11 @@ from dispatch.contract import codec, topics
 from dispatch.contract.errors import ContractError
 from dispatch.contract.records.system import DriverLocation
 from dispatch.log.application import Record
-from projections.models import AUDIT, CONTACTS, FOLDED, Folded, Latest
+from projections.models import AUDIT, FOLDED, LATEST, Folded, Latest
 from projections.models.audit import WORDS
 from projections.models.audit import row as audit_row
 from projections.models.model import Row
+from projections.noting import Rows, note, noted
 
 Connection = psycopg.Connection[Any]
 Place = tuple[str, int]
@@ -52,8 +53,9 @@ class Folding:
 
     audit: list[Row] = field(default_factory=list)
     events: list[Any] = field(default_factory=list)
-    contacts: dict[str, Row | None] = field(default_factory=dict)
-    """By delivery; None: erased."""
+    latest: dict[str, dict[str, Row | None]] = field(default_factory=dict)
+    """By table and key; None: erased."""
+    noted: Rows = field(default_factory=dict)
     poison: list[Poison] = field(default_factory=list)
     positions: dict[Place, Position] = field(default_factory=dict)
 
@@ -92,9 +94,13 @@ def fold(records: Sequence[Record], at: dict[Place, Position], namespace: str) -
             continue
         try:
             topic = record.topic.removeprefix(namespace)
-            if topic == topics.CONTACTS.name:
-                if (read := CONTACTS.read(record.key, record.value)) is not None:
-                    folding.contacts[read[0]] = read[1]
+            if topic in LATEST:
+                for model in LATEST[topic]:
+                    if (read := model.read(record.key, record.value)) is not None:
+                        folding.latest.setdefault(model.table, {})[read[0]] = read[1]
+            elif (rows := noted(topic, record)) is not None:
+                for table, more in rows.items():
+                    folding.noted.setdefault(table, []).extend(more)
             else:
                 _add(folding, record, topic, position)
         except ContractError as error:
@@ -123,7 +129,9 @@ def write(connection: Connection, folding: Folding, at: dict[Place, Position]) -
         for model in FOLDED:
             _merge(connection, model, folding.events)
         _append(connection, folding.audit)
-        _replace(connection, CONTACTS, folding.contacts)
+        for latest in (model for models in LATEST.values() for model in models):
+            _replace(connection, latest, folding.latest.get(latest.table, {}))
+        note(connection, folding.noted)
 
 
 def _advance(connection: Connection, place: Place, expected: int, position: Position) -> None:
@@ -193,15 +201,15 @@ def _replace(connection: Connection, model: Latest, rows: dict[str, Row | None])
     gone = [key for key, row in rows.items() if row is None]
     if gone:
         connection.execute(
-            sql.SQL("DELETE FROM {} WHERE {} = ANY(%s::uuid[])").format(
-                sql.Identifier(model.table), sql.Identifier(model.key)
+            sql.SQL("DELETE FROM {} WHERE {} = ANY(%s::{}[])").format(
+                sql.Identifier(model.table), sql.Identifier(model.key), sql.SQL(model.key_type)
             ),
             (gone,),
         )
     kept = {key: row for key, row in rows.items() if row is not None}
     if not kept:
         return
-    arrays = [sql.SQL("%s::uuid[]")] + [sql.SQL("%s::{}[]").format(sql.SQL(name)) for name in model.types]
+    arrays = [sql.SQL("%s::{}[]").format(sql.SQL(name)) for name in (model.key_type, *model.types)]
     connection.execute(
         sql.SQL("INSERT INTO {} ({}) SELECT * FROM unnest({}) ON CONFLICT ({}) DO UPDATE SET {}").format(
             sql.Identifier(model.table),

@@ -15,6 +15,7 @@ from dispatch.log import logs
 from dispatch.log.application import Record
 from dispatch.log.health import HealthServer
 from dispatch.log.reading import record_of
+from projections.models import LATEST, NOTED
 from projections.runtime import Folding, OffsetsMoved, Place, Poison, Position, fold, positions, prepare, write
 
 BATCH = 2_000
@@ -24,6 +25,10 @@ GATHERED_BYTES, GATHERED_MS = 200_000, 100
 """The broker answers when so much is there, or so long has passed: one answer and one write in place of one for every
 partition of every transaction. A row is seen so much later; one in a second is promised."""
 _KEPT_BYTES = 262_144
+_FOLLOWED = (
+    topics.DELIVERY_EVENTS, topics.DRIVER_EVENTS, topics.DRIVER_PLACES,
+    *(topic for topic in topics.CATALOGUE if topic.name in LATEST),
+)  # fmt: skip
 EVENTS = Counter("baton_projected_events_total", "Events folded into the read models.")
 logger = logs.get("projections.service")
 
@@ -38,8 +43,7 @@ class Projector:
         self._state = "starting"
         self._stop = threading.Event()
         self._topics = [
-            namespace + topic.name
-            for topic in (topics.DELIVERY_EVENTS, topics.DRIVER_EVENTS, topics.DRIVER_PLACES, topics.CONTACTS)
+            namespace + topic.name for topic in (*_FOLLOWED, *(model.topic for model in NOTED))
         ]
         self._producer = Producer({"bootstrap.servers": brokers, "enable.idempotence": True})
         self._consumer = Consumer(

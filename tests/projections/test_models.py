@@ -103,7 +103,7 @@ def test_the_tables_come_go_and_come_again(database: str) -> None:
         step(database)
     with psycopg.connect(database) as connection:
         tables = connection.execute(TABLES).fetchone()
-    assert tables == (11,)
+    assert tables == (16,)
 
 
 def test_every_event_can_be_told_in_words() -> None:

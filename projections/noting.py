@@ -1,0 +1,43 @@
+"""Writes noted tables: rows of records that are no events, merged in the transaction of their offsets."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from dispatch.log.application import Record
+from projections.models import NOTED, Noted
+from projections.models.model import Row
+
+_BY_TOPIC: dict[str, tuple[Noted, ...]] = {
+    model.topic.name: tuple(other for other in NOTED if other.topic is model.topic) for model in NOTED
+}
+Rows = dict[str, list[Row]]
+"""By table, in the order they came."""
+
+
+def noted(topic: str, record: Record) -> Rows | None:
+    """The rows of a record; None: its topic is not noted. Raises ContractError."""
+    models = _BY_TOPIC.get(topic)
+    if models is None:
+        return None
+    rows = {model.table: model.read(record) for model in models}
+    return {table: [row] for table, row in rows.items() if row is not None}
+
+
+def note(connection: "psycopg.Connection[Any]", rows: Mapping[str, Sequence[Row]]) -> None:
+    """Writes them, within the transaction that is open. Raises psycopg.Error."""
+    for model in NOTED:
+        mine = rows.get(model.table)
+        if not mine:
+            continue
+        statement = sql.SQL("INSERT INTO {} ({}) VALUES ({}) ON CONFLICT " + model.merge).format(
+            sql.Identifier(model.table),
+            sql.SQL(", ").join(map(sql.Identifier, model.columns)),
+            sql.SQL(", ").join(sql.Placeholder() * len(model.columns)),
+        )
+        with connection.cursor() as cursor:
+            cursor.executemany(statement, [[row[name] for name in model.columns] for row in mine])
+            if model.afterwards:
+                cursor.execute(model.afterwards)
