@@ -32,8 +32,42 @@ class Settings(BaseSettings):
         description="Secret that seals quotes, 16 characters or more. Empty: a file in BATON_HOME.",
     )
     health_port: int = Field(0, ge=0, le=65535, description="Port of /health, /ready and /metrics. 0: any free one.")
-    gateway_host: str = Field("127.0.0.1", description="Where the gateway listens. Without sign-in only the loopback is allowed.")
+    gateway_host: str = Field(
+        "127.0.0.1", description="Where the gateway listens. Without sign-in only the loopback is allowed."
+    )
     gateway_port: int = Field(8080, ge=0, le=65535, description="The gateway's port.")
+    socket_devices: int = Field(1, ge=1, le=10, description="Devices of one driver connected at once.")
+    connections_max: int = Field(
+        12_000, ge=16, le=1_000_000, description="Connections that a gateway has open, at most."
+    )
+    requests_at_once: int = Field(
+        1_000, ge=1, le=100_000, description="Requests that a gateway works on at once, at most."
+    )
+    body_timeout_s: float = Field(10.0, gt=0, le=600, description="How long a request's body may take to arrive.")
+    request_timeout_s: float = Field(30.0, gt=0, le=600, description="How long a request may take; streams may go on.")
+    drain_s: float = Field(
+        0.3, ge=0, le=300, description="How long a gateway asked to end still listens, with /ready at 503."
+    )
+    drain_limit_s: int = Field(5, ge=1, le=300, description="How long running requests then have to end.")
+    access_log: str = Field(
+        "all", pattern="^(all|failures|none)$", description="Which requests are logged: all, failures, none."
+    )
+    cors_origins: str = Field("", description="Origins of browser apps that may ask, parted by blanks. Empty: none.")
+    trusted_proxies: str = Field(
+        "", description="Addresses of proxies whose X-Forwarded-For is believed, parted by blanks."
+    )
+    behind_tls: bool = Field(False, description="Whether clients come by TLS: they are told to stay with it (HSTS).")
+    rate_open_per_s: float = Field(50, gt=0, description="Requests a second of an address at doors without sign-in.")
+    rate_read_per_s: float = Field(
+        50, gt=0, description="Reads a second of one who signed in. Twice of it, 20 at least, may come at once."
+    )
+    rate_write_per_s: float = Field(25, gt=0, description="Acts a second of one who signed in.")
+    rate_ping_per_s: float = Field(50, gt=0, description="Pings and heartbeats a second of one driver, by HTTP.")
+    rate_admin_per_s: float = Field(25, gt=0, description="Acts of operations a second of one who signed in.")
+    rate_stream_per_s: float = Field(5, gt=0, description="Sockets and streams opened a second by one who signed in.")
+    rate_service_factor: float = Field(
+        40, ge=1, description="How many times as much order services and admins may ask."
+    )
     reply_timeout_s: float = Field(5.0, gt=0, le=60, description="How long a request waits for its decision.")
     geo_timeout_ms: int = Field(50, ge=1, le=5_000, description="Time limit of a candidate lookup in Valkey.")
     osrm: str = Field(
@@ -58,6 +92,17 @@ class Settings(BaseSettings):
     notify_operations: str = Field("", description="Where operations are told.")
     notify_support: str = Field("", description="Where support tickets are sent.")
     webhook_secret: str = Field("", repr=False, description="Signs webhooks: base64, as Standard Webhooks has it.")
+    webhook_key: str = Field(
+        "", repr=False, pattern=r"^(.{16,200})?$",
+        description="Seals sellers' webhook secrets, 16 characters or more. Empty: a file in BATON_HOME.",
+    )  # fmt: skip
+    webhook_retries_s: str = Field(
+        "5 300 1800 7200 18000 36000 50400 72000 86400", pattern=r"^[0-9]{1,6}(\.[0-9]+)?( [0-9]{1,6}(\.[0-9]+)?){0,19}$",
+        description="Pauses before a seller's webhook is tried again; after the last the endpoint is disabled.",
+    )  # fmt: skip
+    webhook_timeout_s: float = Field(15.0, gt=0, le=60, description="How long a seller's server may take to answer.")
+    webhook_loopback: bool = Field(False, description="For development: webhooks may go to this machine, also by http.")
+    webhook_ca: str = Field("", description="File with more certificate authorities to believe sellers' servers by.")
     language: str = Field("en", description="Of notices to those whose language is not known: en, de, es, hi.")
 
     @cached_property

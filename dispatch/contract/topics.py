@@ -70,8 +70,12 @@ DEAD_LETTERS_HANDLED = Topic(
 
 API_KEYS = Topic("api.keys", "key id", "services' API keys, hashed", -1, compacted=True, partitions="one")
 
+WEBHOOK_CHANGES = Topic(
+    "webhook.changes", "endpoint id", "what was done with sellers' webhook endpoints", -1, partitions="one"
+)
+
 CATALOGUE: tuple[Topic, ...] = (
-    PRICES,
+    PRICES, WEBHOOK_CHANGES,
     ORDERS_INBOUND, DELIVERY_COMMANDS, DRIVER_COMMANDS, DELIVERY_EVENTS, DRIVER_EVENTS, OFFERS, DECISIONS, REPLIES,
     DELIVERY_STATE, DRIVER_STATE, DRIVER_LOCATIONS, DRIVER_PLACES, POLICIES, FLAGS, RULES_HISTORY, CONTACTS,
     NOTICES, DEAD_LETTERS, DEAD_LETTERS_HANDLED,

@@ -8,14 +8,13 @@ BATON_HOME. A quote sealed with another key is unknown: the order is priced anew
 import base64
 import binascii
 import hmac
-import os
-import secrets
 from hashlib import sha256
 from pathlib import Path
 
 import msgspec
 
 from dispatch.config import Settings
+from dispatch.config_secrets import secret_in
 from dispatch.core.quotes import Quote
 
 _SEAL_BYTES = 16
@@ -57,20 +56,4 @@ def seal_of(settings: Settings) -> QuoteSeal:
     """The seal of these settings; makes the key's file when there is neither setting nor file. Raises OSError."""
     if settings.quote_key:
         return QuoteSeal(settings.quote_key.encode())
-    return QuoteSeal(_key_in(Path(settings.home) / _KEY_FILE))
-
-
-def _key_in(file: Path) -> bytes:
-    """The file's key. Of several processes that start at once one makes it, whole before it has its name."""
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        draft = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-            stream.write(secrets.token_hex(32))
-        try:
-            os.link(draft, file)
-        except FileExistsError:
-            return _key_in(file)
-        finally:
-            draft.unlink()
-    return file.read_text().strip().encode()
+    return QuoteSeal(secret_in(Path(settings.home) / _KEY_FILE))

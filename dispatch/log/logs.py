@@ -23,6 +23,7 @@ CATALOGUE: dict[str, tuple[str, ...]] = {
     "deadly_timer": ("aggregate", "timer", "at_ms"),
     "dead_lettered": ("count",),
     "rules_unreachable": ("error",),
+    "topic_not_read": ("what", "reason"),
     "rules_refused": ("topic", "offset", "reason"),
     "prices_unreachable": ("reason",),
     "prices_refused": ("topic", "offset", "reason"),
@@ -46,11 +47,17 @@ CATALOGUE: dict[str, tuple[str, ...]] = {
     "failed": ("process", "reason"),
     "notice_failed": ("notice", "kind", "reason"),
     "notice_dead": ("notice", "kind", "reason"),
+    "webhook_failed": ("message", "reason"),
+    "webhook_disabled": ("endpoint", "reason"),
+    "webhook_delivery_unknown": ("delivery",),
     "time_zone_unknown": ("name",),
     "keys_not_fetched": ("reason",),
     "api_keys_unreachable": ("reason",),
     "api_keys_refused": ("offset", "reason"),
     "gateway_open": ("host",),
+    "request": ("door", "method", "status", "ms", "role"),
+    "fault": ("door", "kind", "place"),
+    "draining": ("in_flight",),
 }
 """Every event that is logged, and the fields that come with it. A test holds the calls to it."""
 

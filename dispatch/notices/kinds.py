@@ -40,6 +40,7 @@ CATALOGUE: dict[tuple[str, str], Kind] = {
     ("operations", "manual_assignment_denied"): _kind("send", HOUR_S, *_CASE, "driver"),
     ("operations", "zone_understaffed"): _kind("hold", 12 * HOUR_S, "zone", "online", "minimum"),
     ("operations", "zone_staffed"): _kind("hold", 12 * HOUR_S, "zone", "online", "minimum"),
+    ("operations", "webhook_disabled"): _kind("hold", 72 * HOUR_S, "seller", "host", "why"),
     ("support", "support_ticket"): _kind("send", 24 * HOUR_S, *_CASE),
     ("support", "ticket_closed"): _kind("send", 24 * HOUR_S, *_CASE),
 }

@@ -49,6 +49,7 @@ def addressed(connection: Connection, claimed: Claimed, rules: Rules, default_la
         "store": order["store_name"] if order else "", "order": order["seller_order_id"] if order else "",
         "delivery": claimed.delivery_id, "driver": claimed.driver_id, "level": str(claimed.level),
         "why": details.get("why", ""), "zone": details.get("zone", ""), "note": details.get("note", ""),
+        "seller": details.get("seller", ""), "host": details.get("host", ""),
         "online": details.get("online", ""), "minimum": details.get("minimum", ""),
         "eta": f"{datetime.fromtimestamp(eta_ms / 1000, zone):%H:%M}" if eta_ms else "?",
         "until": f"{datetime.fromtimestamp(_ms(details.get('until_ms')) / 1000, zone):%H:%M}",

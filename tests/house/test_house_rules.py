@@ -20,6 +20,7 @@ ARROWS = {
     "dispatch/streams": ABOVE_INPUTS,
     "dispatch/training": ("dispatch.contract", "dispatch.core", "dispatch.log"),
     "dispatch/notices": ABOVE_INPUTS,
+    "dispatch/webhooks": ("dispatch.contract", "dispatch.config", "dispatch.log"),
     "dispatch/checker": ("dispatch.contract", "dispatch.log.reading", "dispatch.log.application"),
     "projections": ("dispatch.contract", "dispatch.log"),
     "gateways": (
@@ -29,6 +30,10 @@ ARROWS = {
         "dispatch.inputs.api_keys",
         "dispatch.inputs.rules",
         "dispatch.log",
+        "dispatch.webhooks.endpoints",
+        "dispatch.webhooks.kinds",
+        "dispatch.webhooks.sealing",
+        "dispatch.webhooks.targets",
         "projections.queries",
     ),
     "deploy/local": (),

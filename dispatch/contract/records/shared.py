@@ -278,4 +278,7 @@ Audience = Literal["UNKNOWN", "customer", "driver", "operations", "support"]
 ReplyStage = Literal["UNKNOWN", "decided", "first_offer"]
 
 
+WebhookAct = Literal["UNKNOWN", "created", "changed", "deleted", "secret_rotated", "enabled", "disabled"]
+
+
 ZoneTrend = Literal["UNKNOWN", "rising", "steady", "falling"]

@@ -4,7 +4,7 @@
 import msgspec
 
 
-from dispatch.contract.records.shared import AggregateType, Audience, DeadLetterAct, DriverScorePart, Outcome, ReplyStage, ZoneTrend
+from dispatch.contract.records.shared import ActorType, AggregateType, Audience, DeadLetterAct, DriverScorePart, Outcome, ReplyStage, WebhookAct, ZoneTrend
 
 
 class ApiKeyPublished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -262,6 +262,22 @@ class TrackingLink(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     revoked_by: str = ''
 
 
+class WebhookEndpointChanged(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Something was done with an address at which a seller is told. Neither its secret nor its whole URL is in here."""
+
+    change_id: str
+    endpoint_id: str
+    seller_id: str
+    act: WebhookAct
+    at_ms: int
+    actor_type: ActorType
+    actor_id: str
+    reason: str
+    """Why, in the words of whoever did it; for disabled by Baton itself: gone or given_up."""
+    host: str
+    """Of the URL."""
+
+
 class ZoneDriversRequested(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Operations ask available drivers near by to come to a zone."""
 
@@ -348,4 +364,4 @@ class ZonesPublished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     note: str = ''
 
 
-System = ApiKeyPublished | Contact | DeadLetter | DeadLetterHandled | Decision | DriverHeartbeat | DriverLocation | DriverScored | FeatureFlagToggled | FlagPublished | IncentivePublished | ModelPublished | Notice | PolicyPublished | Reply | TrackingLink | ZoneDriversRequested | ZoneHealth | ZonePrice | ZonePublished | ZonesPublished
+System = ApiKeyPublished | Contact | DeadLetter | DeadLetterHandled | Decision | DriverHeartbeat | DriverLocation | DriverScored | FeatureFlagToggled | FlagPublished | IncentivePublished | ModelPublished | Notice | PolicyPublished | Reply | TrackingLink | WebhookEndpointChanged | ZoneDriversRequested | ZoneHealth | ZonePrice | ZonePublished | ZonesPublished

@@ -1,0 +1,21 @@
+"""Secrets that the processes of a local stack share: a file in BATON_HOME, made by the first that wants it."""
+
+import os
+import secrets
+from pathlib import Path
+
+
+def secret_in(file: Path) -> bytes:
+    """The file's secret, 64 characters. Of several processes that start at once one makes it, whole before it has its name. Raises OSError."""
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+            stream.write(secrets.token_hex(32))
+        try:
+            os.link(draft, file)
+        except FileExistsError:
+            return secret_in(file)
+        finally:
+            draft.unlink()
+    return file.read_text().strip().encode()
