@@ -1,15 +1,12 @@
-"""The application: routes, errors, health, limits on bodies."""
+"""The application: routes, errors, health, and what stands before every handler."""
 
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
-import redis.asyncio as redis
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Response
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dispatch import __version__
 from dispatch.config import Settings
@@ -22,77 +19,46 @@ from gateways.commands import Commander, json
 from gateways.log_client import LogClient
 from gateways.reads import Reads
 from gateways.rules import RulesInForce
-
-LARGEST_BODY = 65_536
-
-
-class Bounded:
-    """Refuses bodies too large or of no stated length, and words whatever a handler did not expect."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request; a socket passes."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        request, begun = Request(scope), False
-
-        async def sent(message: MutableMapping[str, Any]) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
-        if (refusal := _refused(request)) is not None:
-            await problems.respond(request, refusal)(scope, receive, send)
-            return
-        try:
-            await self._app(scope, receive, sent)
-        except Exception as error:
-            if begun:
-                raise
-            await (await problems.on_fault(request, error))(scope, receive, send)
-
-
-def _refused(request: Request) -> problems.Problem | None:
-    length = request.headers.get("content-length", "0")
-    if "chunked" in request.headers.get("transfer-encoding", ""):
-        return problems.Problem(411, "length_required", "The body comes in chunks; it is wanted with a content-length.")
-    if not length.isdigit() or int(length) > LARGEST_BODY:
-        return problems.Problem(413, "too_large", f"The body has {length} bytes; at most {LARGEST_BODY} are taken.")
-    return None
+from gateways.shell import Shell
 
 
 def create_app(settings: Settings) -> FastAPI:
     """The gateway of these settings; it connects when it starts."""
     reads = Reads(settings.postgres)
-    listeners = sockets.Sockets(reads)
-    log = LogClient(settings.kafka, settings.namespace, settings.slot, listeners)
+    listeners = sockets.Sockets(
+        reads,
+        sockets.Terms(settings.kafka, settings.namespace, settings.valkey, settings.slot, settings.socket_devices),
+    )
+    log = LogClient(settings.kafka, settings.namespace, settings.slot)
     in_force = RulesInForce(settings.kafka, settings.namespace)
     places = locations.Locations(log, in_force.rules)
     listeners.heard_by(places)
-    keys = redis.Redis.from_url(settings.valkey, socket_timeout=0.2) if settings.valkey else None
-    commander = Commander(log, keys, settings.namespace, settings.reply_timeout_s)
+    commander = Commander(log, settings.reply_timeout_s)
+    shell = Shell(settings)
 
     api_keys = ApiKeys(settings.kafka, settings.namespace)
     sign_in = sign_in_of(settings, api_keys)
+    listeners.renew = None if sign_in.open else sign_in.token
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await reads.open()
+        await shell.open()
         in_force.start()
         api_keys.start()
         log.start()
+        listeners.start()
         yield
+        await listeners.stop()
         in_force.stop()
         api_keys.stop()
         log.stop()
+        await shell.close()
         await reads.close()
-        if keys is not None:
-            await keys.aclose()
 
-    app = FastAPI(title="Baton", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Baton", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
     for kind, handler in (
         (problems.Problem, problems.on_problem), (OutOfLimits, problems.on_limits),
         (RequestValidationError, problems.on_validation), (HTTPException, problems.on_http),
@@ -100,11 +66,12 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_exception_handler(kind, handler)
 
     app.state.sign_in = sign_in
+    shell.stand_behind_the_gate(app)
     app.add_middleware(Gate, sign_in=sign_in, deliveries=reads)
-    app.add_middleware(Bounded)
+    shell.stand_around(app)
 
     async def parts() -> dict[str, str]:
-        return {**log.parts(), "postgres": await reads.state()}
+        return {**log.parts(), **listeners.parts(), "postgres": await reads.state()}
 
     @app.get("/health")
     async def health() -> Response:
@@ -114,6 +81,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     @app.get("/ready")
     async def ready() -> Response:
+        if shell.drain.begun:
+            return json({"status": "draining", "parts": {}}, 503)
         states = await parts()
         up = all(state == "up" for state in states.values())
         return json({"status": "up" if up else "degraded", "parts": states}, 200 if up else 503)

@@ -1,49 +1,31 @@
-"""A gateway's side of Kafka: commands out, replies to this slot in, offers and availability in for the sockets."""
+"""A gateway's side of Kafka: commands out, replies to this slot in. What drivers are told is read by `sockets.feed`."""
 
 import asyncio
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from dispatch.contract import codec, registry, topics
+from dispatch.contract import codec, topics
 from dispatch.contract.errors import ContractError
-from dispatch.contract.records.driver_events import DriverAvailabilityChanged
-from dispatch.contract.records.offers import AssignmentEnded, DeliveryAssigned, OfferCreated, OfferEnded
 from dispatch.contract.records.system import Reply
 from dispatch.log import logs
 from gateways.problems import unreachable
 
-_WATCHED = (OfferCreated, OfferEnded, DeliveryAssigned, AssignmentEnded, DriverAvailabilityChanged)
-_KINDS = {row.id: codec.RECORD_TYPES.get(row.subject) for row in registry.registered()}
-"""By schema id, of every version ever released."""
-_HEAD = 5
-"""Bytes before the body: a zero, and the schema id."""
 logger = logs.get("gateways.log_client")
 
 
-class Listeners(Protocol):
-    """Who is told of records from the log."""
-
-    def listens(self, driver_id: str) -> bool:
-        """Whether this driver is connected here. From any thread."""
-
-    def tell(self, record: Any) -> None:
-        """A record, on the event loop."""
-
-
 class LogClient:
-    """One producer, and a thread for each kind of reading. Futures wake on the event loop, once a batch."""
+    """One producer, and a thread that reads replies. Futures wake on the event loop, once a batch."""
 
-    def __init__(self, brokers: str, namespace: str, slot: int, listeners: Listeners) -> None:
+    def __init__(self, brokers: str, namespace: str, slot: int) -> None:
         self._brokers, self._namespace, self._slot = brokers, namespace, slot
-        self._listeners = listeners
         self._waiting: dict[tuple[str, str], asyncio.Future[Reply]] = {}
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._states = {"commands": "up", "replies": "starting", "offers": "starting"}
+        self._states = {"commands": "up", "replies": "starting"}
         self._loop: asyncio.AbstractEventLoop
         self._producer = Producer(
             {
@@ -63,12 +45,9 @@ class LogClient:
     def start(self) -> None:
         """Begins reading. Called on the event loop."""
         self._loop = asyncio.get_running_loop()
-        reads = {"replies": ([topics.REPLIES.name], self._slot), "offers": (
-            [topics.OFFERS.name, topics.DRIVER_EVENTS.name], None)}  # fmt: skip
-        for part, (names, slot) in reads.items():
-            thread = threading.Thread(target=self._read, args=(part, names, slot), name=part, daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        reader = threading.Thread(target=self._read, name="replies", daemon=True)
+        self._threads.append(reader)
+        reader.start()
         poller = threading.Thread(target=self._poll, name="deliveries", daemon=True)
         self._threads.append(poller)
         poller.start()
@@ -130,7 +109,7 @@ class LogClient:
         if error is not None:
             logger.error("kafka_error", reason=error.str())
 
-    def _read(self, part: str, names: list[str], slot: int | None) -> None:
+    def _read(self) -> None:
         consumer = Consumer(
             {
                 "bootstrap.servers": self._brokers,
@@ -145,44 +124,35 @@ class LogClient:
         try:
             while not self._stopping.is_set():
                 try:
-                    self._assign_ends(consumer, names, slot)
+                    self._assign_end(consumer)
                     break
                 except KafkaException as error:
-                    self._states[part] = str(error)
+                    self._states["replies"] = str(error)
                     self._stopping.wait(0.5)
-            self._states[part] = "up"
+            self._states["replies"] = "up"
             while not self._stopping.is_set():
                 first = consumer.poll(0.2)
                 if first is not None:
-                    self._hand_over(part, [first, *consumer.consume(500, 0)])
+                    self._hand_over([first, *consumer.consume(500, 0)])
         finally:
             consumer.close()
 
-    def _assign_ends(self, consumer: Consumer, names: list[str], slot: int | None) -> None:
-        """From the present end on: what came before is in the read models."""
-        places = []
-        known = consumer.list_topics(timeout=5).topics
-        for name in names:
-            numbers = [slot] if slot is not None else list(known[self._namespace + name].partitions)
-            for number in numbers:
-                place = TopicPartition(self._namespace + name, number)
-                place.offset = consumer.get_watermark_offsets(place, timeout=5)[1]
-                places.append(place)
-        consumer.assign(places)
+    def _assign_end(self, consumer: Consumer) -> None:
+        """From the present end on: nobody waits for what came before."""
+        place = TopicPartition(self._namespace + topics.REPLIES.name, self._slot)
+        place.offset = consumer.get_watermark_offsets(place, timeout=5)[1]
+        consumer.assign([place])
 
-    def _hand_over(self, part: str, messages: list[Message]) -> None:
+    def _hand_over(self, messages: list[Message]) -> None:
         records = []
         for message in messages:
             error = message.error()
             if error is not None:
-                self._states[part] = error.str()
+                self._states["replies"] = error.str()
                 continue
-            self._states[part] = "up"
-            value = message.value()
-            if not wanted(self._listeners, message.key(), value):
-                continue
+            self._states["replies"] = "up"
             try:
-                record = codec.decode(value)
+                record = codec.decode(message.value())
             except ContractError as wrong:
                 logger.error("poison", topic=message.topic(), partition=message.partition(), offset=message.offset(),
                              reason=str(wrong))  # fmt: skip
@@ -197,17 +167,3 @@ class LogClient:
                 future = self._waiting.get((record.command_id, record.stage))
                 if future is not None and not future.done():
                     future.set_result(record)
-            else:
-                self._listeners.tell(record)
-
-
-def wanted(listeners: Listeners, key: bytes | None, value: bytes | None) -> bool:
-    """Whether to decode: what nobody here listens to costs more than all the rest. Poison is, to be told of.
-
-    Offers are always, for an answer may name an offer that was told through another gateway.
-    """
-    head = (value or b"")[:_HEAD]
-    kind = _KINDS.get(int.from_bytes(head[1:], "big")) if len(head) == _HEAD and head[0] == 0 else None
-    if kind is None or kind in (Reply, OfferCreated):
-        return True
-    return kind in _WATCHED and listeners.listens((key or b"").decode(errors="replace"))

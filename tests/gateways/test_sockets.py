@@ -10,13 +10,16 @@ import pytest
 from fastapi import WebSocket
 
 from dispatch.contract import codec, identity
+from dispatch.contract.errors import ContractError
 from dispatch.contract.records.driver_events import DriverReservationReleased
 from dispatch.contract.records.offers import AssignmentEnded, DeliveryAssigned, OfferCreated
 from dispatch.contract.records.shared import OfferTerms
-from gateways import log_client
+from dispatch.contract.records.system import Notice
 from gateways.problems import Problem, unreachable
 from gateways.reads import Reads, handed_over
 from gateways.sockets import Sockets
+from gateways.sockets.feed import for_drivers
+from gateways.sockets.recent import Heard
 
 AT_MS = 1_790_000_000_000
 ONE = identity.derived("one")
@@ -45,6 +48,9 @@ class Tables:
     async def assignments(self, _driver_id: str) -> list[Any]:
         return self.held
 
+    async def driver(self, _driver_id: str) -> dict[str, Any]:
+        return {"availability": "AVAILABLE"}
+
 
 class Wire:
     """Stands for a driver's connection."""
@@ -53,7 +59,7 @@ class Wire:
         self.heard: list[dict[str, Any]] = []
         self.gone = asyncio.Event()
 
-    async def accept(self) -> None:
+    async def accept(self, _subprotocol: str | None) -> None:
         return
 
     async def receive(self) -> dict[str, str]:
@@ -63,8 +69,16 @@ class Wire:
     async def send_text(self, text: str) -> None:
         self.heard.append(json.loads(text) | {"heard_at": time.monotonic()})
 
-    def kinds(self) -> list[str]:
-        return [message["type"] for message in self.heard]
+    def told(self) -> list[dict[str, Any]]:
+        return [message for message in self.heard if message["type"] != "READY"]
+
+
+def tell(sockets: Sockets, *records: Any) -> None:
+    """From the log, one after the other."""
+    for record in records:
+        offset = sockets._recent.present(record.driver_id).told[0] + 1
+        heard = Heard(0, 0, offset, record.driver_id, codec.encode(record), record)
+        sockets.take([heard], {(0, 0): offset})
 
 
 def an_assignment(driver_id: str = "ana") -> DeliveryAssigned:
@@ -75,6 +89,10 @@ def an_assignment(driver_id: str = "ana") -> DeliveryAssigned:
 
 def an_end(driver_id: str = "ana") -> AssignmentEnded:
     return AssignmentEnded(offer_id=ONE, delivery_id=ONE, driver_id=driver_id, at_ms=AT_MS, why="completed")
+
+
+def a_notice(kind: str) -> Notice:
+    return Notice(notice_id=ONE, audience="driver", kind=kind, driver_id="ana", at_ms=AT_MS, details={"zone": "Mitte"})
 
 
 def played(tables: Tables, play: Callable[[Sockets, dict[str, Wire]], Awaitable[None]]) -> dict[str, Wire]:
@@ -103,25 +121,23 @@ async def until(true: Callable[[], bool], limit_s: float = 3) -> None:
 
 def test_an_assignment_waits_for_its_contact_before_this_drivers_next_message_and_no_other_drivers() -> None:
     async def play(sockets: Sockets, wires: dict[str, Wire]) -> None:
-        sockets.tell(an_assignment())
-        sockets.tell(an_end())
-        sockets.tell(an_end("ben"))
-        await until(lambda: len(wires["ana"].heard) == 2)
+        tell(sockets, an_assignment(), an_end(), an_end("ben"))
+        await until(lambda: len(wires["ana"].told()) == 2)
 
     wires = played(Tables(CLARA, after_s=0.4), play)
-    assigned, ended = wires["ana"].heard
+    assigned, ended = wires["ana"].told()
     assert (assigned["type"], ended["type"]) == ("DELIVERY_ASSIGNED", "ASSIGNMENT_ENDED")
     assert assigned["contact"] == {"name": "Clara Q.", "phone": "1", "address": "Basler Str. 1", "note": ""}
     assert assigned["dropoff"] == {"lat": 48.012345, "lng": 7.86}
-    assert assigned["heard_at"] - wires["ben"].heard[0]["heard_at"] > 0.2
+    assert assigned["heard_at"] - wires["ben"].told()[0]["heard_at"] > 0.2
 
 
 def test_without_its_contact_an_assignment_is_told_all_the_same_and_says_so() -> None:
     async def play(sockets: Sockets, wires: dict[str, Wire]) -> None:
-        sockets.tell(an_assignment())
-        await until(lambda: bool(wires["ana"].heard))
+        tell(sockets, an_assignment())
+        await until(lambda: bool(wires["ana"].told()))
 
-    (assigned,) = played(Tables(None), play)["ana"].heard
+    (assigned,) = played(Tables(None), play)["ana"].told()
     assert assigned["contact"] is None
     assert assigned["dropoff"] == {"lat": 48.012, "lng": 7.86}
 
@@ -130,10 +146,10 @@ def test_an_offer_carries_no_contact() -> None:
     offer = OfferCreated(offer_id=ONE, delivery_id=ONE, driver_id="ana", terms=TERMS, at_ms=AT_MS, expires_at_ms=AT_MS)
 
     async def play(sockets: Sockets, wires: dict[str, Wire]) -> None:
-        sockets.tell(offer)
-        await until(lambda: bool(wires["ana"].heard))
+        tell(sockets, offer)
+        await until(lambda: bool(wires["ana"].told()))
 
-    (offered,) = played(Tables(CLARA), play)["ana"].heard
+    (offered,) = played(Tables(CLARA), play)["ana"].told()
     assert offered["type"] == "DELIVERY_OFFERED_V2"
     assert offered["dropoff"] == {"lat": 48.012, "lng": 7.86}
     assert "contact" not in offered
@@ -148,7 +164,7 @@ def test_a_contact_without_a_place_leaves_the_rounded_one() -> None:
 
 def test_a_fault_on_the_way_to_the_driver_ends_the_connection_and_is_not_passed_over() -> None:
     async def play(sockets: Sockets, _wires: dict[str, Wire]) -> None:
-        sockets.tell(an_assignment())
+        tell(sockets, an_assignment())
         await asyncio.sleep(0.05)
 
     class Broken(Tables):
@@ -207,31 +223,21 @@ def test_a_postgres_that_is_frozen_is_given_up() -> None:
     assert asyncio.run(whole()) < 2.5
 
 
-class Here:
-    """Stands for the sockets: these drivers are connected."""
-
-    def __init__(self, *here: str) -> None:
-        self.here = here
-
-    def listens(self, driver_id: str) -> bool:
-        return driver_id in self.here
-
-    def tell(self, record: Any) -> None:
-        raise AssertionError(record)
-
-
 @pytest.mark.parametrize(
-    ("key", "value", "wanted"),
+    ("value", "told"),
     [
-        (b"ana", codec.encode(an_end()), True),
-        (b"ben", codec.encode(an_end("ben")), False),
-        (b"ana", (codec.schema_id(DriverReservationReleased)).to_bytes(5, "big"), False),
-        (b"ben", (codec.schema_id(OfferCreated)).to_bytes(5, "big"), True),
-        (b"ana", b"{}", True),
-        (b"ana", b"\x00\x00\x00\xff\xff", True),
-        (None, None, True),
+        (codec.encode(an_end()), True),
+        ((codec.schema_id(DriverReservationReleased)).to_bytes(5, "big"), False),
+        (codec.encode(a_notice("zone_request")), True),
+        (codec.encode(a_notice("break_ending")), False),
     ],
-    ids=["a driver here", "a driver elsewhere", "not for drivers", "an offer", "poison", "unknown schema", "nothing"],
+    ids=["of the offers", "not for drivers", "asked to come", "told elsewhere"],
 )
-def test_only_what_somebody_here_may_want_is_decoded(key: Any, value: Any, wanted: bool) -> None:
-    assert log_client.wanted(Here("ana"), key, value) is wanted
+def test_only_what_drivers_are_told_is_kept(value: bytes, told: bool) -> None:
+    assert for_drivers(value) is told
+
+
+@pytest.mark.parametrize("value", [b"{}", b"\x00\x00\x00\xff\xff", b""], ids=["poison", "unknown schema", "nothing"])
+def test_what_is_no_record_is_told_of(value: bytes) -> None:
+    with pytest.raises(ContractError):
+        for_drivers(value)

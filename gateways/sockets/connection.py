@@ -1,0 +1,137 @@
+"""One driver's connection: what waits to be sent, and its end. At rest it has no task but the one that listens."""
+
+import asyncio
+from collections import deque
+from typing import Any
+
+import orjson
+from fastapi import WebSocket, WebSocketDisconnect
+from prometheus_client import Counter
+
+from gateways.sockets.positions import Position
+from gateways.sockets.words import Message
+
+QUEUE = 256
+"""Messages that may wait for one reader."""
+CLOSE_S = 5.0
+"""How long a reader who takes nothing may keep the closing waiting."""
+UNAUTHORIZED, TOO_SLOW, REPLACED = 4401, 4008, 4409
+_CLOSED = Counter("baton_sockets_closed_total", "Sockets closed by the gateway, by code.", ["code"])
+_SENT = Counter("baton_socket_messages_total", "Messages sent to drivers.")
+Waiting = bytes | asyncio.Task[bytes]
+"""A message, or one that waits for its contact."""
+
+
+class Connection:
+    """An accepted socket. `tell` never waits; the task that sends lives while there is something to send."""
+
+    __slots__ = (
+        "_closing",
+        "_outbox",
+        "_sender",
+        "_socket",
+        "_task",
+        "acked",
+        "beat_at_s",
+        "connection_id",
+        "device",
+        "driver_id",
+        "expires_at_ms",
+        "fault",
+        "later",
+        "opened_at_ms",
+        "over",
+        "position",
+        "told",
+        "warned",
+    )  # fmt: skip
+
+    def __init__(self, socket: WebSocket, driver_id: str, device: str, connection_id: str, position: Position) -> None:
+        self._socket, self.driver_id, self.device, self.connection_id = socket, driver_id, device, connection_id
+        self.position = position
+        self.later: list[tuple[int, int, Any]] | None = []
+        """What is heard before the beginning is told: topic, offset, record. None: it is told."""
+        self.told: frozenset[tuple[str, str]] = frozenset()
+        """What the beginning told of: "offer" or "held", and the offer's id."""
+        self.acked = ""
+        self.opened_at_ms = 0
+        self.expires_at_ms: int | None = None
+        self.warned = False
+        self.beat_at_s = 0.0
+        self._outbox: deque[Waiting] = deque()
+        self._sender: asyncio.Task[None] | None = None
+        self._closing: tuple[int, str] | None = None
+        self._task = asyncio.current_task()
+        self.over = False
+        """The listening task was ended from here: by a reader who takes nothing, or by a fault."""
+        self.fault: BaseException | None = None
+
+    def tell(self, message: Message | Waiting) -> None:
+        """Queues a message; a reader who lets too many wait is dropped."""
+        if self._closing is not None:
+            return
+        if len(self._outbox) >= QUEUE:
+            self.close(TOO_SLOW, "too slow a reader")
+            return
+        self._outbox.append(orjson.dumps(message) if isinstance(message, dict) else message)
+        if self._sender is None:
+            self._wake()
+
+    def crowded(self) -> bool:
+        """Whether so much waits that an answer would be one too many."""
+        return len(self._outbox) >= QUEUE - 1
+
+    def close(self, code: int, reason: str) -> None:
+        """Ends it, with a reason, as soon as what is being sent is sent; what waits is dropped."""
+        if self._closing is None:
+            self._closing = code, reason
+            self._outbox.clear()
+            _CLOSED.labels(str(code)).inc()
+            if self._sender is None:
+                self._wake()
+            asyncio.get_running_loop().call_later(CLOSE_S, self._give_up)
+
+    def leave(self) -> None:
+        """The other side is gone: nothing is sent any more."""
+        self._closing = self._closing or (1000, "")
+        self._outbox.clear()
+        if self._sender is not None:
+            self._sender.cancel()
+
+    def failed(self, task: "asyncio.Task[None]") -> None:
+        """Of a task that works for this connection: a fault ends it, and is not passed over."""
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            self.fault = fault
+            self._end()
+
+    def _wake(self) -> None:
+        self._sender = asyncio.create_task(self._send())
+        self._sender.add_done_callback(self._rest)
+
+    def _rest(self, sender: "asyncio.Task[None]") -> None:
+        self._sender = None
+        self.failed(sender)
+        if self._outbox and self.fault is None and not sender.cancelled():
+            self._wake()
+
+    def _give_up(self) -> None:
+        if self._sender is not None:
+            self._sender.cancel()
+            self._end()
+
+    def _end(self) -> None:
+        self.over = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _send(self) -> None:
+        try:
+            while self._outbox:
+                message = self._outbox.popleft()
+                whole = message if isinstance(message, bytes) else await asyncio.shield(message)
+                await self._socket.send_text(whole.decode())
+                _SENT.inc()
+            if self._closing is not None:
+                await self._socket.close(*self._closing)
+        except WebSocketDisconnect:
+            self._outbox.clear()

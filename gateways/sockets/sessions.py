@@ -1,0 +1,163 @@
+"""Which connection is a driver's live one, over all gateways: a hash a driver in Redis, told of by a channel.
+
+Redis may lose all of it: each connection writes itself again at its next beat; until then two may live side by side.
+Without Redis the rule holds within each gateway.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import redis.asyncio as redis
+
+from dispatch.log import logs
+
+STALE_MS = 60_000
+"""A session that did not beat for so long is over: its gateway was killed."""
+_DAY_S = 86_400
+_TIMEOUT_S = 0.5
+_AGAIN_S = 1.0
+_ACKED = "acked:"
+logger = logs.get("gateways.sockets.sessions")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A connection as every gateway sees it."""
+
+    connection_id: str
+    device: str
+    opened_at_ms: int
+    beat_at_ms: int
+    slot: int
+    """The gateway that holds it."""
+
+
+def superseded(sessions: Iterable[Session], devices: int) -> list[str]:
+    """Connections that have to end: the older ones of a device, and those of the devices that are too many."""
+    newest: dict[str, Session] = {}
+    gone = []
+    for session in sorted(sessions, key=lambda one: (one.opened_at_ms, one.connection_id), reverse=True):
+        if session.device in newest or len(newest) >= devices:
+            gone.append(session.connection_id)
+        else:
+            newest[session.device] = session
+    return gone
+
+
+class Sessions:
+    """The registry. `end` closes a connection of this gateway, if it is one."""
+
+    def __init__(self, address: str, namespace: str, slot: int, devices: int, end: Callable[[str, str], None]) -> None:
+        self._name, self._slot, self._devices, self._end = f"{namespace}sockets", slot, devices, end
+        self._client = redis.Redis.from_url(address, socket_timeout=_TIMEOUT_S) if address else None
+        self._listener = redis.Redis.from_url(address) if address else None
+        self._listening: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Listens for connections that other gateways end."""
+        if self._listener is not None:
+            self._listening = asyncio.create_task(self._listen(self._listener))
+
+    async def stop(self) -> None:
+        """Closes the connections to Redis."""
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
+        for client in (self._client, self._listener):
+            if client is not None:
+                await client.aclose()
+
+    async def now_ms(self) -> int:
+        """One clock for all gateways: Redis'; without it this machine's."""
+        if self._client is not None:
+            try:
+                seconds, micros = await self._client.time()
+                return int(seconds) * 1000 + int(micros) // 1000
+            except redis.RedisError as error:
+                logger.warning("index_unreachable", reason=str(error))
+        return time.time_ns() // 1_000_000
+
+    async def beat(self, mine: Sequence[tuple[str, Session, str]]) -> None:
+        """Writes sessions of this gateway (driver, session, what was acknowledged) and ends whatever is superseded."""
+        if self._client is None or not mine:
+            return
+        try:
+            pipe = self._client.pipeline(transaction=False)
+            for driver_id, session, acked in mine:
+                said = [session.device, session.opened_at_ms, session.beat_at_ms, session.slot]
+                fields = {session.connection_id: orjson.dumps(said)}
+                if acked:
+                    fields[_ACKED + session.device] = acked.encode()
+                pipe.hset(self._key(driver_id), mapping=fields)  # type: ignore[arg-type]
+                pipe.expire(self._key(driver_id), _DAY_S)
+                pipe.hgetall(self._key(driver_id))
+            answers = await pipe.execute()
+            await self._end_superseded(mine, answers[2::3])
+        except redis.RedisError as error:
+            logger.warning("index_unreachable", reason=str(error))
+
+    async def _end_superseded(self, mine: Sequence[tuple[str, Session, str]], known: list[dict[bytes, bytes]]) -> None:
+        assert self._client is not None
+        pipe = self._client.pipeline(transaction=False)
+        for (driver_id, session, _), fields in zip(mine, known, strict=True):
+            every = list(_sessions(fields))
+            live = [one for one in every if one.beat_at_ms > session.beat_at_ms - STALE_MS]
+            gone = superseded(live, self._devices)
+            if gone:
+                pipe.publish(self._name, orjson.dumps([driver_id, gone]))
+            stale = {one.connection_id for one in every} - {one.connection_id for one in live}
+            if stale or gone:
+                pipe.hdel(self._key(driver_id), *stale, *gone)
+        if len(pipe):
+            await pipe.execute()
+
+    async def leave(self, driver_id: str, connection_id: str, device: str, acked: str) -> None:
+        """The connection is over; what its device acknowledged is remembered for a day."""
+        if self._client is None:
+            return
+        try:
+            pipe = self._client.pipeline(transaction=False)
+            pipe.hdel(self._key(driver_id), connection_id)
+            if acked:
+                pipe.hset(self._key(driver_id), _ACKED + device, acked)
+            await pipe.execute()
+        except redis.RedisError as error:
+            logger.warning("index_unreachable", reason=str(error))
+
+    async def acked(self, driver_id: str, device: str) -> str:
+        """What the device acknowledged last; empty: not known."""
+        if self._client is None:
+            return ""
+        try:
+            found: Any = await self._client.hget(self._key(driver_id), _ACKED + device)  # type: ignore[misc]
+        except redis.RedisError as error:
+            logger.warning("index_unreachable", reason=str(error))
+            return ""
+        return found.decode() if found else ""
+
+    def _key(self, driver_id: str) -> str:
+        return f"{self._name}:{driver_id}"
+
+    async def _listen(self, listener: "redis.Redis") -> None:
+        while True:
+            try:
+                async with listener.pubsub() as channel:
+                    await channel.subscribe(self._name)
+                    async for message in channel.listen():
+                        if message["type"] == "message":
+                            driver_id, gone = orjson.loads(message["data"])
+                            for connection_id in gone:
+                                self._end(driver_id, connection_id)
+            except (redis.RedisError, OSError) as error:
+                logger.warning("index_unreachable", reason=str(error))
+            await asyncio.sleep(_AGAIN_S)
+
+
+def _sessions(fields: dict[bytes, bytes]) -> Iterable[Session]:
+    for name, value in fields.items():
+        if not name.startswith(_ACKED.encode()):
+            yield Session(name.decode(), *orjson.loads(value))
