@@ -1,13 +1,11 @@
 """From a request to a decided command: the header, the wait, and how the outcome is told."""
 
-import hashlib
 import time
 import uuid
 from typing import Any
 
 import msgspec
 import orjson
-import redis.asyncio as redis
 from fastapi import Request, Response
 
 from dispatch.contract import identity, topics
@@ -15,13 +13,9 @@ from dispatch.contract.limits import check
 from dispatch.contract.records.shared import ActorType
 from dispatch.contract.records.system import Reply
 from dispatch.contract.topics import Topic
-from dispatch.log import logs
 from gateways.access import principal
 from gateways.log_client import LogClient
-from gateways.problems import Problem, refused
-
-_DAY_S = 86_400
-logger = logs.get("gateways.commands")
+from gateways.problems import refused
 
 
 def json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -37,9 +31,8 @@ def now_ms() -> int:
 class Commander:
     """Sends commands for requests and words their outcome."""
 
-    def __init__(self, log: LogClient, keys: "redis.Redis | None", namespace: str, timeout_s: float) -> None:
-        self.log = log
-        self._keys, self._namespace, self._timeout_s = keys, namespace, timeout_s
+    def __init__(self, log: LogClient, timeout_s: float) -> None:
+        self.log, self._timeout_s = log, timeout_s
 
     async def header(
         self, request: Request, actor_type: ActorType, actor_id: str, correlation_id: str
@@ -54,10 +47,7 @@ class Commander:
         key = request.headers.get("idempotency-key")
         command_id = str(uuid.uuid4())
         if key is not None:
-            if not 1 <= len(key) <= 255:
-                raise Problem(422, "bad_idempotency_key", "An Idempotency-Key has 1 to 255 characters.")
-            command_id = identity.command_id(f"{request.method} {request.url.path} {actor_id}", f"key {key}")
-            await self._same_payload(command_id, await request.body())
+            command_id = identity.command_id(f"{request.method} {request.scope['path']} {actor_id}", f"key {key}")
         return {
             "command_id": command_id,
             "at_ms": now_ms(),
@@ -78,21 +68,6 @@ class Commander:
         if reply is not None and reply.outcome == "refused":
             raise refused(reply.reason, reply.detail)
         return reply
-
-    async def _same_payload(self, command_id: str, body: bytes) -> None:
-        """Without the store the check is left out: the decision itself is remembered by the aggregate."""
-        if self._keys is None:
-            return
-        digest = hashlib.sha256(body).hexdigest()
-        name = f"{self._namespace}idempotency:{command_id}"
-        try:
-            fresh = await self._keys.set(name, digest, nx=True, ex=_DAY_S)
-            known = digest if fresh else await self._keys.get(name)
-        except redis.RedisError as error:
-            logger.warning("index_unreachable", reason=str(error))
-            return
-        if known not in (digest, digest.encode(), None):
-            raise Problem(422, "idempotency_key_reused", "This Idempotency-Key came with another payload before.")
 
 
 def outcome(command: Any, reply: Reply | None, where: str, *, created: bool = False) -> Response:

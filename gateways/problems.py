@@ -1,6 +1,5 @@
 """Errors as problem details (RFC 9457), each with a stable code."""
 
-import logging
 import traceback
 from collections.abc import Mapping
 from typing import Any
@@ -11,17 +10,23 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from dispatch.contract.errors import OutOfLimits
+from dispatch.log import logs
 
 _TITLES = {
     400: "The request cannot be read", 401: "Sign-in is wanted", 403: "Not allowed",
     404: "Not found", 405: "This method is not offered here",
-    409: "Refused", 411: "The length is not told", 413: "The body is too large", 415: "JSON is wanted",
-    422: "A value is not allowed", 429: "Too many requests", 500: "A fault of ours", 503: "Not available now",
+    408: "The request is too slow", 409: "Refused", 413: "The body is too large", 414: "The target is too long",
+    415: "JSON is wanted", 422: "A value is not allowed", 429: "Too many requests", 431: "The headers are too large",
+    500: "A fault of ours", 503: "Not available now", 504: "No answer in time",
 }  # fmt: skip
 _NOT_FOUND = ("unknown_order", "unknown_driver", "unknown_zone")
 _SEEN_CHARACTERS = 200
+_POLICY_VIOLATED = 1008
+logger = logs.get("gateways")
 
 
 class Problem(Exception):
@@ -45,6 +50,26 @@ def unreachable(what: str) -> Problem:
     return problem
 
 
+def overloaded() -> Problem:
+    """More requests wait for their answer than this gateway takes at once."""
+    problem = Problem(503, "overloaded", "Too many requests are being answered just now; try again.")
+    problem.headers = {"retry-after": "1"}
+    return problem
+
+
+async def refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+    """The problem as the answer; a socket is refused before it is accepted."""
+    answer = respond(HTTPConnection(scope), problem)
+    if scope["type"] == "http":
+        await answer(scope, receive, send)
+        return
+    socket = WebSocket(scope, receive, send)
+    if "websocket.http.response" in scope.get("extensions", {}):
+        await socket.send_denial_response(answer)
+    else:
+        await socket.close(_POLICY_VIOLATED, problem.code)
+
+
 def respond(request: HTTPConnection, problem: Problem) -> Response:
     """The problem as a response."""
     body = {
@@ -53,7 +78,8 @@ def respond(request: HTTPConnection, problem: Problem) -> Response:
         "status": problem.status,
         "code": problem.code,
         "detail": problem.detail,
-        "instance": request.url.path,
+        "instance": _readable(request.scope["path"]),
+        "request_id": request.scope.get("state", {}).get("request_id", ""),
         **problem.more,
     }
     return Response(orjson.dumps(body), problem.status, dict(problem.headers), media_type="application/problem+json")
@@ -109,10 +135,16 @@ async def on_http(request: Request, error: Exception) -> Response:
 
 
 async def on_fault(request: Request, error: Exception) -> Response:
-    """Anything else is our fault: logged with its place, but without its message, which may quote personal data."""
-    place = "".join(traceback.format_tb(error.__traceback__))
-    logging.getLogger("gateways").error("fault at %s: %s\n%s", request.url.path, type(error).__name__, place)
+    """Anything else is our fault."""
+    log_fault(request, error)
     return respond(request, Problem(500, "fault", "Something went wrong here; it was logged."))
+
+
+def log_fault(request: HTTPConnection, error: Exception) -> None:
+    """Names door, kind and place, but not the message nor the path, which may quote personal data or a token."""
+    door = getattr(request.scope.get("state", {}).get("door"), "path", "unknown")
+    place = "".join(traceback.format_tb(error.__traceback__))
+    logger.error("fault", door=door, kind=type(error).__name__, place=place)
 
 
 def _readable(text: str) -> str:

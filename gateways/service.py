@@ -3,12 +3,11 @@
 import ipaddress
 import threading
 
-import uvicorn
-
 from dispatch.config import Settings
 from dispatch.log import logs
 from dispatch.log.errors import Misconfigured
 from gateways.app import create_app
+from gateways.shell.serving import server
 
 logger = logs.get("gateways")
 
@@ -24,21 +23,12 @@ def run(settings: Settings, stop: threading.Event) -> None:
         if not safe:
             raise Misconfigured(f"the gateway would listen at {host}; without sign-in only the loopback is allowed")
         logger.warning("gateway_open", host=host)
-    config = uvicorn.Config(
-        create_app(settings),
-        host=host,
-        port=settings.gateway_port,
-        log_level="warning",
-        access_log=False,
-        ws="websockets-sansio",
-        timeout_graceful_shutdown=5,
-    )
-    server = uvicorn.Server(config)
+    serving = server(create_app(settings), settings)
 
     def watch() -> None:
         stop.wait()
-        server.should_exit = True
+        serving.should_exit = True
 
     threading.Thread(target=watch, name="stop", daemon=True).start()
-    server.run()
+    serving.run()
     stop.set()

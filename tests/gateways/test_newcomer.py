@@ -125,7 +125,7 @@ def test_what_is_not_there_says_what_is(system: System) -> None:
     answer = system.http.patch("/v2/orders")
     assert "POST" in problem(answer, 405, "method_not_allowed")["detail"]
     assert answer.headers["allow"] == "POST"
-    problem(system.http.post("/v2/orders", content=iter([b"{}"]), headers=JSON), 411, "length_required")
+    problem(system.http.post("/v2/orders", content=iter([b"{}"]), headers=JSON), 422, "invalid")
     problem(system.http.get("/v2/admin/unassigned-orders", params={"limit": 0}), 422, "invalid")
     problem(system.post("/v2/admin/drivers/zoe/pause", {"reason": "r"}, **{"x-actor-id": "a b"}), 422, "invalid")
     for name in ("%00", "a%20b"):

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 from websockets.sync.client import ClientConnection, connect
 
 from deploy.local import Addresses
@@ -19,6 +18,7 @@ from dispatch.core.policy import OfferPolicy, Policy
 from dispatch.processors import service as worker_service
 from dispatch.streams import geo_feed
 from gateways.app import create_app
+from gateways.shell.serving import server
 from projections import service as projector_service
 from projections.migrate import up
 
@@ -44,15 +44,7 @@ class System:
             "projector": lambda: projector_service.run(settings.kafka, dsn, settings.namespace, 0, self.stop),
         }
         self.threads = [threading.Thread(target=run, name=name) for name, run in runs.items()]
-        self.server = uvicorn.Server(
-            uvicorn.Config(
-                create_app(settings),
-                host="127.0.0.1",
-                port=settings.gateway_port,
-                log_level="warning",
-                ws="websockets-sansio",
-            )
-        )
+        self.server = server(create_app(settings), settings)
         self.threads.append(threading.Thread(target=self.server.run, name="gateway"))
         for thread in self.threads:
             thread.start()
