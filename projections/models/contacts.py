@@ -17,16 +17,22 @@ UNTOLD = "not a contact of its key; what it holds is left out"
 def read(key: bytes | None, value: bytes | None) -> tuple[str, Row | None] | None:
     """The delivery and its row, or None for a row to delete; None for a driver's contact. Raises ContractError."""
     name = (key or b"").decode("ascii", "replace")
-    row = None
-    if value is not None:
-        try:
-            contact = codec.decode_checked(value)
-        except ContractError as error:
-            raise Undecodable(UNTOLD, error.place) from None
-        if not isinstance(contact, Contact) or contact.subject_id != name:
-            raise Undecodable(UNTOLD, "key")
-        row = {column: getattr(contact, column) for column in CONTACTS.columns}
+    contact = contact_of(name, value)
+    row = contact and {column: getattr(contact, column) for column in CONTACTS.columns}
     return (name, row) if _is_delivery(name) else None
+
+
+def contact_of(name: str, value: bytes | None) -> Contact | None:
+    """The contact in a record of this key; None: erased. Raises Undecodable, which quotes nothing."""
+    if value is None:
+        return None
+    try:
+        contact = codec.decode_checked(value)
+    except ContractError as error:
+        raise Undecodable(UNTOLD, error.place) from None
+    if not isinstance(contact, Contact) or contact.subject_id != name:
+        raise Undecodable(UNTOLD, "key")
+    return contact
 
 
 def _is_delivery(name: str) -> bool:

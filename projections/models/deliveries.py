@@ -14,7 +14,7 @@ _COLUMNS = (
     "policy_version", "pickup_eta", "pickup_eta_p10", "pickup_eta_p90", "delivery_eta", "delivery_eta_p10",
     "delivery_eta_p90", "eta_confidence", "eta_source", "earning_minor", "end_reason", "created_at", "ready_at",
     "offered_at", "assigned_at", "pickup_started_at", "arrived_at_pickup_at", "picked_up_at", "delivery_started_at",
-    "arrived_at_dropoff_at", "ended_at", "updated_at",
+    "arrived_at_dropoff_at", "ended_at", "updated_at", "pickup_eta_confidence",
 )  # fmt: skip
 _OF_ORDER = (
     "seller_id", "seller_order_id", "store_name", "pickup_lat", "pickup_lng", "dropoff_lat", "dropoff_lng", "zone",
@@ -96,6 +96,7 @@ def _banded(row: Row, eta: Eta | None) -> None:
     if pickup is not None or delivery is None:
         row |= {"pickup_eta_p10": moment(pickup.p10_ms) if pickup else None}
         row |= {"pickup_eta_p90": moment(pickup.p90_ms) if pickup else None}
+        row |= {"pickup_eta_confidence": pickup.confidence if pickup else None}
     row |= {"delivery_eta_p10": moment(delivery.p10_ms) if delivery else None}
     row |= {"delivery_eta_p90": moment(delivery.p90_ms) if delivery else None}
     row |= {"eta_confidence": delivery.confidence if delivery else None, "eta_source": eta.source if eta else None}

@@ -15,8 +15,9 @@ def _common(row: Row, event: Any) -> None:
     row |= {"version": event.version, "updated_at": moment(event.at_ms)}
 
 
-def _place(row: Row, lat: float | None, lng: float | None) -> None:
+def _place(row: Row, lat: float | None, lng: float | None, at_ms: int, accuracy_m: float | None = None) -> None:
     if lat is not None and lng is not None:
+        row |= {"placed_at": moment(at_ms), "accuracy_m": accuracy_m}
         row |= {"lat": lat, "lng": lng, "h3_cell": h3.str_to_int(h3.latlng_to_cell(lat, lng, RESOLUTION))}
 
 
@@ -24,7 +25,7 @@ def _signed_on(row: Row, event: events.DriverSignedOn) -> None:
     _common(row, event)
     row |= {"vehicle": event.vehicle, "capacity": event.capacity, "rating": event.rating}
     row["last_seen_at"] = moment(event.at_ms)
-    _place(row, event.lat, event.lng)
+    _place(row, event.lat, event.lng, event.at_ms)
 
 
 def _changed(row: Row, event: events.DriverAvailabilityChanged) -> None:
@@ -40,7 +41,7 @@ def _extended(row: Row, event: events.DriverBreakExtended) -> None:
 def _seen(row: Row, event: events.DriverSeen) -> None:
     _common(row, event)
     row["last_seen_at"] = moment(event.seen_at_ms)
-    _place(row, event.lat, event.lng)
+    _place(row, event.lat, event.lng, event.seen_at_ms)
 
 
 def _preferred(row: Row, event: events.DriverZonePreferenceSet) -> None:
@@ -66,7 +67,7 @@ def _released(row: Row, event: events.DriverReservationReleased) -> None:
 
 
 def _pinged(row: Row, ping: DriverLocation) -> None:
-    _place(row, ping.lat, ping.lng)
+    _place(row, ping.lat, ping.lng, ping.at_ms, ping.accuracy_m)
     row["last_seen_at"] = max(moment(ping.at_ms) or row["last_seen_at"], row["last_seen_at"])
 
 
@@ -76,7 +77,7 @@ DRIVERS = Folded(
     columns=(
         "driver_id", "version", "availability", "reason", "until", "vehicle", "capacity", "holds", "rating", "fence",
         "lat", "lng", "h3_cell", "last_assigned_at", "last_seen_at", "updated_at",
-        "preferred_in", "unavailable_in",
+        "preferred_in", "unavailable_in", "accuracy_m", "placed_at",
     ),
     handles={
         events.DriverSignedOn: _signed_on,

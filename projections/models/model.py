@@ -42,6 +42,7 @@ class Latest:
     types: tuple[str, ...]
     read: Callable[[bytes | None, bytes | None], tuple[str, Row | None] | None]
     """From a record's key and value: the row's key and the row, None to delete it; None: not of this table."""
+    key_type: str = "uuid"
 
 
 def moment(ms: int | None) -> datetime | None:

@@ -131,7 +131,7 @@ def test_the_table_goes_with_its_offsets_so_that_it_is_filled_again(database: st
 )
 def test_a_contact_that_cannot_be_read_is_set_aside_without_what_it_holds(key: str, value: bytes) -> None:
     folding = fold([Record("n.contacts", 0, 3, 0, key.encode(), value)], {("n.contacts", 0): Position()}, "n.")
-    assert folding.contacts == {}
+    assert folding.latest == {}
     assert folding.positions["n.contacts", 0].next_offset == 4
     (poison,) = folding.poison
     letter = service._letter(poison, personal=True)

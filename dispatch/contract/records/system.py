@@ -29,6 +29,18 @@ class ApiKeyPublished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reason: str = ''
 
 
+class BroadcastRequested(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Operations tell drivers something."""
+
+    broadcast_id: str
+    zone: str = ''
+    """Whose drivers; empty: everybody on their shift."""
+    text: str
+    reason: str
+    at_ms: int
+    actor_id: str
+
+
 class Contact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Personal data of one delivery or driver; a tombstone erases it."""
 
@@ -364,4 +376,4 @@ class ZonesPublished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     note: str = ''
 
 
-System = ApiKeyPublished | Contact | DeadLetter | DeadLetterHandled | Decision | DriverHeartbeat | DriverLocation | DriverScored | FeatureFlagToggled | FlagPublished | IncentivePublished | ModelPublished | Notice | PolicyPublished | Reply | TrackingLink | WebhookEndpointChanged | ZoneDriversRequested | ZoneHealth | ZonePrice | ZonePublished | ZonesPublished
+System = ApiKeyPublished | BroadcastRequested | Contact | DeadLetter | DeadLetterHandled | Decision | DriverHeartbeat | DriverLocation | DriverScored | FeatureFlagToggled | FlagPublished | IncentivePublished | ModelPublished | Notice | PolicyPublished | Reply | TrackingLink | WebhookEndpointChanged | ZoneDriversRequested | ZoneHealth | ZonePrice | ZonePublished | ZonesPublished
