@@ -1,12 +1,15 @@
 """What a driver's app says to the gateway, over HTTP and its socket."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+Sign = Callable[[str], str]
+"""A token that holds now, for the driver of this id."""
 
 
 class Unanswered(Exception):
@@ -16,8 +19,8 @@ class Unanswered(Exception):
 class DriverApi:
     """One driver's calls. A refusal (409) is an answer; what cannot be reached raises Unanswered."""
 
-    def __init__(self, client: httpx.AsyncClient, base_url: str, driver_id: str) -> None:
-        self._client = client
+    def __init__(self, client: httpx.AsyncClient, base_url: str, driver_id: str, sign: Sign | None = None) -> None:
+        self._client, self._driver_id, self._sign = client, driver_id, sign
         self._base = f"/v2/drivers/{driver_id}"
         self._socket_url = base_url.replace("http", "ws", 1) + f"{self._base}/socket"
 
@@ -57,8 +60,10 @@ class DriverApi:
     async def socket(self) -> AsyncIterator[dict[str, Any]]:
         """The messages of one connection, until it closes. Raises Unanswered when it cannot be opened."""
         try:
-            connection: ClientConnection = await connect(self._socket_url, open_timeout=10, max_size=1 << 20)
-        except (OSError, ConnectionClosed, TimeoutError) as error:
+            connection: ClientConnection = await connect(
+                self._socket_url, additional_headers=self._signed(), open_timeout=10, max_size=1 << 20
+            )
+        except (OSError, ConnectionClosed, InvalidHandshake, TimeoutError) as error:
             raise Unanswered(str(error)) from error
         try:
             async for message in connection:
@@ -68,14 +73,16 @@ class DriverApi:
         finally:
             await connection.close()
 
+    def _signed(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self._sign(self._driver_id)}"} if self._sign else {}
+
     async def _post(self, path: str, body: dict[str, Any]) -> bool:
         return (await self._send("POST", path, body)).status_code < 300
 
     async def _send(self, method: str, path: str, body: dict[str, Any]) -> httpx.Response:
         try:
-            answer = await self._client.request(
-                method, self._base + path, content=orjson.dumps(body), headers={"content-type": "application/json"}
-            )
+            headers = {"content-type": "application/json", **self._signed()}
+            answer = await self._client.request(method, self._base + path, content=orjson.dumps(body), headers=headers)
         except httpx.HTTPError as error:
             raise Unanswered(f"{method} {path}: {error!r}") from error
         if answer.status_code >= 500:

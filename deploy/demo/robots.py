@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from deploy.demo.city import driver_places
-from deploy.demo.driver_api import DriverApi, Unanswered
+from deploy.demo.driver_api import DriverApi, Sign, Unanswered
 from deploy.demo.profile import Character, Profile
 
 _PACE_M_PER_S = {"bicycle": 4.2, "scooter": 6.1, "motorbike": 7.8, "car": 6.7}
@@ -182,7 +182,9 @@ class Robot:
             return False
 
 
-async def drive(count: int, gateway_url: str, fleet: Fleet, seed: int, prefix: str = "robo") -> None:
+async def drive(
+    count: int, gateway_url: str, fleet: Fleet, seed: int, prefix: str = "robo", sign: Sign | None = None
+) -> None:
     """Runs so many drivers until cancelled; the fleet's tally tells what they did."""
     limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
     async with (
@@ -190,13 +192,15 @@ async def drive(count: int, gateway_url: str, fleet: Fleet, seed: int, prefix: s
         asyncio.TaskGroup() as group,
     ):
         for number, place in enumerate(driver_places(count, seed), 1):
-            api = DriverApi(client, gateway_url, f"{prefix}-{number:03}")
+            api = DriverApi(client, gateway_url, f"{prefix}-{number:03}", sign)
             character = Character(fleet.profile, seed * 100_003 + number)
             group.create_task(Robot(api, fleet, character, place).run())
             await asyncio.sleep(0.01)
 
 
-def run(count: int, gateway_url: str, *, speed: float, seed: int, seconds: float | None = None) -> Counter[str]:
+def run(
+    count: int, gateway_url: str, *, speed: float, seed: int, seconds: float | None = None, sign: Sign | None = None
+) -> Counter[str]:
     """Runs the drivers for so long, or until interrupted (SIGINT, SIGTERM); gives the tally."""
     fleet = Fleet(speed, Profile())
 
@@ -204,7 +208,7 @@ def run(count: int, gateway_url: str, *, speed: float, seed: int, seconds: float
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        driving = asyncio.create_task(drive(count, gateway_url, fleet, seed))
+        driving = asyncio.create_task(drive(count, gateway_url, fleet, seed, sign=sign))
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait({driving, stopped}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         driving.cancel()

@@ -25,6 +25,7 @@ _STOP_S = 60.0
 _LEFT_S = 15.0
 _CLAIM_S = 0.5
 """A supervisor that was just killed holds its lock until its last thread is gone."""
+LOCAL_KEY = "sign-in.public.pem"
 Status = dict[str, Any]
 _LEFT_RUNNING: list["subprocess.Popen[bytes]"] = []
 """Supervisors that this process started and does not wait for: they outlive it."""
@@ -48,6 +49,8 @@ def plan(given: Addresses, options: StackOptions, folder: Path) -> Plan:
     """Topics, policy and tables first; then workers, streams, projector, scores, notifier, gateway."""
     gateway_port = options.gateway_port or free_port()
     environment = {"BATON_HOME": str(folder), "BATON_GATEWAY_PORT": str(gateway_port)}
+    if not any(os.environ.get(f"BATON_SIGN_IN_{name}") for name in ("JWKS", "KEY_FILE")):
+        environment["BATON_SIGN_IN_KEY_FILE"] = str(folder / LOCAL_KEY)  # `baton setup` makes it
     processes = []
     for name, more in (
         *((f"worker-{slot}", ["run", "worker", "--slot", str(slot)]) for slot in range(options.workers)),

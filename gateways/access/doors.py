@@ -47,17 +47,37 @@ _DESK: frozenset[Role] = frozenset({"support", "ops", "admin"})
 _OPS: frozenset[Role] = frozenset({"ops", "admin"})
 _PARTIES: frozenset[Role] = frozenset({"order_service", "driver", "support", "ops", "admin"})
 
+_ADMIN: frozenset[Role] = frozenset({"admin"})
+_BOOK: frozenset[Role] = frozenset({"analyst", "ops", "admin"})
+_SIGNED_IN: frozenset[Role] = frozenset({"order_service", "driver", "support", "ops", "analyst", "admin"})
+
 _V2 = "/v2/drivers/{driver_id}"
 _HAND = f"{_V2}/deliveries/{{delivery_id}}"
 _ORDER = "/v2/orders/{seller_id}/{seller_order_id}"
 _OFFER = f"{_V2}/offers/{{offer_id}}"
+_DOCUMENTS = (
+    "/openapi.json", "/asyncapi.json", "/docs", "/docs/page.js", "/docs/page.css", "/docs/swagger-ui.js",
+    "/docs/swagger-ui.css", "/schemas/types", "/schemas/ids/{schema_id}", "/schemas/ids/{schema_id}/schema",
+    "/schemas/ids/{schema_id}/versions", "/schemas/ids/{schema_id}/subjects", "/subjects",
+    "/subjects/{subject}/versions", "/subjects/{subject}/versions/{version}",
+    "/subjects/{subject}/versions/{version}/schema", "/config", "/config/{subject}", "/mode",
+)  # fmt: skip
+_REGISTRY_WRITES = (
+    ("POST", "/subjects/{subject}/versions"), ("DELETE", "/subjects/{subject}"),
+    ("DELETE", "/subjects/{subject}/versions/{version}"), ("PUT", "/config"), ("PUT", "/config/{subject}"),
+    ("DELETE", "/config/{subject}"), ("PUT", "/mode"),
+)  # fmt: skip
+"""Open to all, and refused to all in the registry's words."""
 
 DOORS: tuple[Door, ...] = (
     # The process
     Door("GET", "/health", _PUBLIC, rate="open"),
     Door("GET", "/ready", _PUBLIC, rate="open"),
     Door("GET", "/metrics", _PUBLIC, rate="open"),
-    Door("GET", "/openapi.json", _PUBLIC, rate="open"),
+    # Documents for machines
+    *(Door("GET", path, _PUBLIC) for path in _DOCUMENTS),
+    Door("POST", "/subjects/{subject}", _PUBLIC),
+    *(Door(method, path, _PUBLIC) for method, path in _REGISTRY_WRITES),
     # Order services
     Door("POST", "/events/seller-order-ready", _SELLERS, Owner.SELLER, "write"),
     Door("POST", "/v2/orders", _SELLERS, Owner.SELLER, "write"),
@@ -78,7 +98,7 @@ DOORS: tuple[Door, ...] = (
             "availability/resume",
         )
     ),
-    Door("PUT", f"{_V2}/zone-preferences/{{zone_id}}", _DRIVERS, Owner.DRIVER, "write"),
+    Door("PUT", f"{_V2}/zone-preferences/{{zone}}", _DRIVERS, Owner.DRIVER, "write"),
     Door("GET", _V2, _DRIVERS | _DESK, Owner.DRIVER),
     *(
         Door(method, f"{path}/location", _DRIVERS, Owner.DRIVER, "ping")
@@ -116,4 +136,22 @@ DOORS: tuple[Door, ...] = (
             "/v2/admin/drivers/{driver_id}/unpause",
         )
     ),
+    # Rules and commerce
+    Door("GET", "/v2/admin/policy", _BOOK),
+    Door("GET", "/v2/admin/policy/history", _BOOK),
+    Door("POST", "/v2/admin/policy/check", _BOOK, rate="admin", body_max=1_000_000),
+    Door("PUT", "/v2/admin/policy", _ADMIN, rate="admin", reason=True, body_max=1_000_000),
+    Door("PATCH", "/v2/admin/policy", _ADMIN, rate="admin", reason=True, body_max=1_000_000),
+    Door("GET", "/v2/admin/flags", _BOOK),
+    Door("GET", "/v2/admin/flags/history", _BOOK),
+    Door("PUT", "/v2/admin/flags/{name}", _OPS, rate="admin", reason=True),
+    Door("GET", "/v2/zones", _SIGNED_IN),
+    Door("GET", "/v2/zones/at", _SIGNED_IN),
+    Door("PUT", "/v2/admin/zones", _OPS, rate="admin", reason=True, body_max=5_000_000),
+    Door("POST", "/v2/admin/zones/{zone}/request-drivers", _OPS, rate="admin", reason=True),
+    Door("GET", "/v2/admin/incentives", _BOOK),
+    Door("POST", "/v2/admin/incentives", _OPS, rate="admin", reason=True),
+    Door("DELETE", "/v2/admin/incentives/{incentive_id}", _OPS, rate="admin", reason=True),
+    Door("POST", "/v2/serviceability", _SELLERS),
+    Door("POST", "/v2/quotes", _SELLERS),
 )
