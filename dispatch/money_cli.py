@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -19,7 +19,6 @@ from dispatch.log.errors import Misconfigured
 
 money_app = typer.Typer(no_args_is_help=True, help="What deliveries cost and brought.")
 console = Console()
-_LARGEST_WAY_M = 100_000
 _settings: Callable[..., Settings]
 _require_kafka: Callable[[Settings, str], None]
 
@@ -68,14 +67,15 @@ def quote(
     """Quote the delivery fee and the driver's earning between two places; an order that names it keeps the price."""
     from dispatch.core.money import MixedCurrencies
     from dispatch.core.quoting import Asked, NoCurrency, quoted
+    from dispatch.core.serviceability import LARGEST_WAY_M
     from dispatch.core.travel import distance_m
-    from dispatch.inputs.quotes import seal_of
+    from dispatch.inputs import quotes
 
     places = _place(pickup), _place(dropoff)
     wanted = _currency(currency)
     far_m = distance_m(*places[0], *places[1])
-    if far_m > _LARGEST_WAY_M:
-        raise typer.BadParameter(f"the places are {far_m / 1000:.0f} km apart; at most {_LARGEST_WAY_M // 1000} are")
+    if far_m > LARGEST_WAY_M:
+        raise typer.BadParameter(f"the places are {far_m / 1000:.0f} km apart; at most {LARGEST_WAY_M // 1000} are")
     settings = _settings()
     known = _Known(settings)
     zone, rules = known.zones.table.at(*places[0]), known.rules
@@ -86,17 +86,8 @@ def quote(
         raise typer.BadParameter(f"{error}; say one with --currency") from error
     except MixedCurrencies as error:
         raise typer.BadParameter(str(error)) from error
-    quote_id = seal_of(settings).sealed(made)
-    expires = datetime.fromtimestamp(made.expires_ms / 1000, UTC)
-    told: dict[str, Any] = {
-        "quote_id": quote_id,
-        "expires_at": expires.isoformat(timespec="seconds"),
-        "zone": made.zone,
-        "multiplier_percent": made.multiplier_percent,
-        "delivery_fee_minor": made.delivery_fee_minor,
-        "earning_minor": made.earning_minor,
-        "currency": made.currency,
-    }
+    quote_id = quotes.seal_of(settings).sealed(made)
+    told = quotes.told(made, quote_id)
     if as_json:
         typer.echo(json.dumps(told))
         return

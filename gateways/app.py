@@ -16,6 +16,8 @@ from gateways.access.api_keys import ApiKeys
 from gateways.access.gate import Gate
 from gateways.access.sign_in import sign_in_of
 from gateways.commands import Commander, json
+from gateways.commerce.service import Commerce
+from gateways.documents import routes as documents
 from gateways.log_client import LogClient
 from gateways.reads import Reads
 from gateways.rules import RulesInForce
@@ -35,6 +37,7 @@ def create_app(settings: Settings) -> FastAPI:
     listeners.heard_by(places)
     commander = Commander(log, settings.reply_timeout_s)
     shell = Shell(settings)
+    commerce = Commerce(settings, in_force)
 
     api_keys = ApiKeys(settings.kafka, settings.namespace)
     sign_in = sign_in_of(settings, api_keys)
@@ -45,12 +48,14 @@ def create_app(settings: Settings) -> FastAPI:
         await reads.open()
         await shell.open()
         in_force.start()
+        commerce.start()
         api_keys.start()
         log.start()
         listeners.start()
         yield
         await listeners.stop()
         in_force.stop()
+        commerce.stop()
         api_keys.stop()
         log.stop()
         await shell.close()
@@ -96,4 +101,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(locations.routes(places))
     app.include_router(admin.routes(commander, reads))
     app.include_router(sockets.routes(listeners))
+    app.include_router(commerce.routes())
+    documents.attach(app)  # after all other routes
     return app

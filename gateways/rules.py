@@ -16,6 +16,8 @@ class RulesInForce:
 
     def __init__(self, brokers: str, namespace: str) -> None:
         self.rules = Rules()
+        self.known = False
+        """Whether the topics were read: until then the defaults hold."""
         self._brokers, self._namespace = brokers, namespace
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="rules in force", daemon=True)
@@ -38,5 +40,6 @@ class RulesInForce:
                 logger.warning("rules_unreachable", error=str(error))
                 self._stopping.wait(_AGAIN_S)
                 continue
+            self.known = True
             self._stopping.wait()
             follower.stop()

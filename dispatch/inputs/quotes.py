@@ -8,8 +8,10 @@ BATON_HOME. A quote sealed with another key is unknown: the order is priced anew
 import base64
 import binascii
 import hmac
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -50,6 +52,20 @@ class QuoteSeal:
 
     def _of(self, body: bytes) -> bytes:
         return hmac.new(self._key, body, sha256).digest()[:_SEAL_BYTES]
+
+
+def told(quote: Quote, quote_id: str) -> dict[str, Any]:
+    """A quote for a person or a program; money in minor units."""
+    expires = datetime.fromtimestamp(quote.expires_ms / 1000, UTC)
+    return {
+        "quote_id": quote_id,
+        "expires_at": expires.isoformat(timespec="seconds"),
+        "zone": quote.zone,
+        "multiplier_percent": quote.multiplier_percent,
+        "delivery_fee_minor": quote.delivery_fee_minor,
+        "earning_minor": quote.earning_minor,
+        "currency": quote.currency,
+    }
 
 
 def seal_of(settings: Settings) -> QuoteSeal:

@@ -74,8 +74,11 @@ def set_incentive(brokers: str, namespace: str, incentive: IncentivePublished) -
     _write(producer, namespace, [(topics.INCENTIVES, incentive.incentive_id.encode(), codec.encode(incentive))])
 
 
-def end_incentive(brokers: str, namespace: str, incentive_id: str, actor_id: str) -> IncentivePublished:
-    """Ends a bonus now; gives it as it then is. Raises Misconfigured for one that is not known or is over."""
+def end_incentive(brokers: str, namespace: str, incentive_id: str, actor_id: str, note: str = "") -> IncentivePublished:
+    """Ends a bonus now; gives it as it then is, with the note if there is one.
+
+    Raises UnknownName, or Misconfigured for one that is over.
+    """
     _check_actor(actor_id)
     producer = _opened(brokers, namespace)
     now_ms = time.time_ns() // 1_000_000
@@ -88,8 +91,9 @@ def end_incentive(brokers: str, namespace: str, incentive_id: str, actor_id: str
     if found.ends_at_ms <= now_ms:
         raise Misconfigured(f"incentive {incentive_id} is over already")
     ended = msgspec.structs.replace(
-        found, starts_at_ms=min(found.starts_at_ms, now_ms), ends_at_ms=now_ms, at_ms=now_ms, actor_id=actor_id
-    )
+        found, starts_at_ms=min(found.starts_at_ms, now_ms), ends_at_ms=now_ms, at_ms=now_ms, actor_id=actor_id,
+        note=note or found.note,
+    )  # fmt: skip
     _write(producer, namespace, [(topics.INCENTIVES, incentive_id.encode(), codec.encode(ended))])
     return ended
 

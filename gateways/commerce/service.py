@@ -1,0 +1,61 @@
+"""What stands behind the doors to rules and commerce, put together."""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter
+
+from dispatch.config import Settings
+from dispatch.inputs.arrivals import Arrivals, ArrivalsFollower
+from dispatch.inputs.candidates import open_index
+from dispatch.inputs.follower import Follower
+from dispatch.inputs.prices import PriceBoard, PriceFollower
+from dispatch.inputs.quotes import seal_of
+from dispatch.inputs.zones import ZoneBoard, ZoneFollower
+from gateways.commerce import checkout, rules_doors, zone_doors
+from gateways.commerce.desk import Desk
+from gateways.commerce.following import Followed
+from gateways.commerce.near import Near
+from gateways.rules import RulesInForce
+
+
+class Commerce:
+    """Zones, prices and arrivals followed; changes at a desk. Works between `start` and `stop`."""
+
+    def __init__(self, settings: Settings, rules: RulesInForce) -> None:
+        at = settings.kafka, settings.namespace
+        self._desk = Desk()
+        self._rules, self._at = rules, at
+
+        def following(follower: Callable[..., Follower[Any]]) -> Callable[[Any], Follower[Any]]:
+            return lambda known: follower(*at, known)
+
+        self._zones = Followed("zones", ZoneBoard(), following(ZoneFollower))
+        self._prices = Followed("prices", PriceBoard(), following(PriceFollower))
+        self._arrivals = Followed("arrivals", Arrivals(), following(ArrivalsFollower))
+        self._near = Near(open_index(settings))
+        self._seal = seal_of(settings)
+
+    def start(self) -> None:
+        """Does not wait for Kafka."""
+        for followed in (self._zones, self._prices, self._arrivals):
+            followed.start()
+
+    def stop(self) -> None:
+        """Ends the following; what runs at the desk is not waited for."""
+        for followed in (self._zones, self._prices, self._arrivals):
+            followed.stop()
+        self._desk.close()
+        self._near.close()
+
+    def routes(self) -> APIRouter:
+        """All of them."""
+        router = APIRouter()
+        router.include_router(rules_doors.routes(rules_doors.Rulebook(self._desk, *self._at)))
+        zones = zone_doors.ZoneDesk(self._desk, *self._at)
+        router.include_router(zone_doors.routes(zones, lambda: self._zones.now, self._rules))
+        counter = checkout.Counter(
+            self._rules, self._zones, self._prices, self._arrivals, self._near, self._seal
+        )  # fmt: skip
+        router.include_router(checkout.routes(counter))
+        return router
