@@ -101,6 +101,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(locations.routes(places))
     app.include_router(admin.routes(commander, reads))
     app.include_router(sockets.routes(listeners))
+    app.include_router(sockets.broadcast_routes(sockets.Broadcasts(log, listeners.sessions, commerce.knows_zone)))
     app.include_router(commerce.routes())
     documents.attach(app)  # after all other routes
     return app

@@ -33,6 +33,7 @@ CATALOGUE: dict[tuple[str, str], Kind] = {
     ("customer", "failed"): _kind("send", 24 * HOUR_S, *_CUSTOMER),
     ("driver", "break_ends_soon"): _kind("send", 300, "driver", "until"),
     ("driver", "zone_request"): _kind("drop", HOUR_S // 2, "driver", "zone", "note"),
+    ("driver", "broadcast"): _kind("drop", HOUR_S // 2, "driver", "text"),
     ("operations", "unassigned"): _kind("hold", 12 * HOUR_S, *_CASE),
     ("operations", "unassigned_wider_search"): _kind("hold", 12 * HOUR_S, *_CASE),
     ("operations", "unassigned_critical"): _kind("send", 24 * HOUR_S, *_CASE),

@@ -17,7 +17,13 @@ from dispatch.config import Settings
 from dispatch.contract import codec, identity, topics
 from dispatch.contract.errors import ContractError
 from dispatch.contract.records import delivery_events, driver_events
-from dispatch.contract.records.system import DriverLocation, Notice, ZoneDriversRequested, ZoneHealth
+from dispatch.contract.records.system import (
+    BroadcastRequested,
+    DriverLocation,
+    Notice,
+    ZoneDriversRequested,
+    ZoneHealth,
+)
 from dispatch.core.travel import distance_m
 from dispatch.inputs.rules import Rules
 from dispatch.inputs.zones import ZoneBoard
@@ -31,6 +37,8 @@ PLACES_MS = 120_000
 """Pings are read from so far back: while they come, a driver's events tell the place once a minute."""
 FRESH_MS = 60_000
 """An older request for drivers is not carried out any more: it only counts for the limit."""
+ON_SHIFT = ("AVAILABLE", "BUSY", "ON_BREAK")
+"""Whom a broadcast reaches."""
 _AGAIN_AFTER_S = 2.0
 FAILED = Counter("baton_zone_health_failures_total", "Times that counting the zones failed and began anew.")
 logger = logs.get("dispatch.streams.zone_feed")
@@ -158,6 +166,8 @@ class ZoneFeed:
             self._live.recall(record)
         elif isinstance(record, ZoneDriversRequested):
             self._asked_for(record)
+        elif isinstance(record, BroadcastRequested):
+            self._broadcast(record)
 
     def _publish(self, now_ms: int) -> None:
         policy = self._rules.policy.zones
@@ -196,6 +206,26 @@ class ZoneFeed:
                 details={"zone": zone.name, "zone_id": request.zone, "note": request.note},
             )
             self._send(topics.NOTICES, driver_id, notice)
+
+    def _broadcast(self, request: BroadcastRequested) -> None:
+        """Every driver on their shift is told, or those in the zone. The ids of the notices follow from the request."""
+        if time.time_ns() // 1_000_000 - request.at_ms > FRESH_MS:
+            return
+        table = self._board.table
+        for driver in list(self._live.drivers.values()):
+            if driver.availability not in ON_SHIFT:
+                continue
+            if request.zone and table.at(driver.lat, driver.lng) != request.zone:
+                continue
+            notice = Notice(
+                notice_id=identity.command_id(request.broadcast_id, f"broadcast {driver.driver_id}"),
+                audience="driver",
+                kind="broadcast",
+                driver_id=driver.driver_id,
+                at_ms=request.at_ms,
+                details={"broadcast_id": request.broadcast_id, "zone_id": request.zone, "text": request.text},
+            )
+            self._send(topics.NOTICES, driver.driver_id, notice)
 
     def _send(self, topic: topics.Topic, key: str, record: Any) -> None:
         self._producer.produce(self._settings.namespace + topic.name, codec.encode(record), key.encode())

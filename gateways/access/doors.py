@@ -136,6 +136,7 @@ DOORS: tuple[Door, ...] = (
             "/v2/admin/drivers/{driver_id}/unpause",
         )
     ),
+    Door("POST", "/v2/admin/broadcasts", _OPS, rate="admin", reason=True),
     # Rules and commerce
     Door("GET", "/v2/admin/policy", _BOOK),
     Door("GET", "/v2/admin/policy/history", _BOOK),

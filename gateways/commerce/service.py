@@ -48,6 +48,10 @@ class Commerce:
         self._desk.close()
         self._near.close()
 
+    def knows_zone(self, zone_id: str) -> bool:
+        """Whether it is one of the zones in force. Raises Problem while they are not read."""
+        return zone_id in self._zones.now.table.zones
+
     def routes(self) -> APIRouter:
         """All of them."""
         router = APIRouter()

@@ -8,9 +8,10 @@ from fastapi import APIRouter, WebSocket
 
 from gateways.access import principal
 from gateways.models import Id
+from gateways.sockets.broadcasts import Broadcasts, broadcast_routes
 from gateways.sockets.hub import Sockets, Terms
 
-__all__ = ["Sockets", "Terms", "routes"]
+__all__ = ["Broadcasts", "Sockets", "Terms", "broadcast_routes", "routes"]
 
 
 def routes(sockets: Sockets) -> APIRouter:

@@ -67,7 +67,7 @@ class Sockets:
         self._open: dict[str, list[Connection]] = {}
         self._offers: OrderedDict[str, str] = OrderedDict()
         self._recent = Recent(terms.recent)
-        self._sessions = Sessions(terms.valkey, terms.namespace, terms.slot, terms.devices, self._end)
+        self.sessions = Sessions(terms.valkey, terms.namespace, terms.slot, terms.devices, self._end)
         self._feed = Feed(
             terms.kafka, terms.namespace, listens=self.listens, begin=self._recent.begin, take=self.take
         ) if terms.kafka else None  # fmt: skip
@@ -81,7 +81,7 @@ class Sockets:
         """Begins to read the log, and to beat. On the event loop."""
         if self._feed is not None:
             self._feed.start()
-        self._sessions.start()
+        self.sessions.start()
         self._beating = asyncio.create_task(self._beat())
 
     async def stop(self) -> None:
@@ -91,7 +91,7 @@ class Sockets:
         if self._beating is not None:
             self._beating.cancel()
             await asyncio.gather(self._beating, return_exceptions=True)
-        await self._sessions.stop()
+        await self.sessions.stop()
 
     def parts(self) -> dict[str, str]:
         """For /ready."""
@@ -186,7 +186,7 @@ class Sockets:
             self._open[driver_id].remove(connection)
             if not self._open[driver_id]:
                 del self._open[driver_id]
-        await self._sessions.leave(driver_id, connection.connection_id, device, connection.acked)
+        await self.sessions.leave(driver_id, connection.connection_id, device, connection.acked)
 
     async def _caught_up(self) -> bool:
         """A gateway that has just started reads what was told lately first. Without Kafka it does not wait for ever."""
@@ -201,7 +201,7 @@ class Sockets:
         """What was missed, or else the present state; then what came meanwhile, and so on."""
         await self._claim(connection)
         if since == "acked":
-            since = await self._sessions.acked(connection.driver_id, connection.device)
+            since = await self.sessions.acked(connection.driver_id, connection.device)
         missed = await self._missed(connection, since) if since else None
         if missed is not None:
             where, kept = missed
@@ -300,7 +300,7 @@ class Sockets:
 
     async def _claim(self, connection: Connection) -> None:
         """It is the device's live connection from now on; the one before ends."""
-        connection.opened_at_ms = await self._sessions.now_ms()
+        connection.opened_at_ms = await self.sessions.now_ms()
         self._greet(connection)
         if connection.device.startswith(_OBSERVED):
             return
@@ -308,7 +308,7 @@ class Sockets:
         here = [self._session(one) for one in mine if one.opened_at_ms]
         for connection_id in superseded(here, self._terms.devices):
             self._end(connection.driver_id, connection_id)
-        await self._sessions.beat([(connection.driver_id, self._session(connection), connection.acked)])
+        await self.sessions.beat([(connection.driver_id, self._session(connection), connection.acked)])
 
     def _session(self, connection: Connection) -> Session:
         return Session(connection.connection_id, connection.device, connection.opened_at_ms, now_ms(), self._terms.slot)
@@ -335,7 +335,7 @@ class Sockets:
                     self._greet(connection)
                     if not connection.device.startswith(_OBSERVED):
                         due.append((connection.driver_id, self._session(connection), connection.acked))
-            await self._sessions.beat(due)
+            await self.sessions.beat(due)
 
     def _watch_token(self, connection: Connection, moment_ms: int) -> None:
         ends_ms = connection.expires_at_ms

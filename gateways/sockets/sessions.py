@@ -5,6 +5,7 @@ Without Redis the rule holds within each gateway.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -55,6 +56,7 @@ class Sessions:
         self._name, self._slot, self._devices, self._end = f"{namespace}sockets", slot, devices, end
         self._client = redis.Redis.from_url(address, socket_timeout=_TIMEOUT_S) if address else None
         self._listener = redis.Redis.from_url(address) if address else None
+        self._done: dict[str, float] = {}
         self._listening: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -138,6 +140,22 @@ class Sessions:
             logger.warning("index_unreachable", reason=str(error))
             return ""
         return found.decode() if found else ""
+
+    async def turn(self, name: str, every_s: int) -> int:
+        """Seconds until what is done at most so often may be done again; 0: now, and it counts as done."""
+        if self._client is not None:
+            try:
+                if await self._client.set(f"{self._name}:{name}", "1", nx=True, ex=every_s):
+                    return 0
+                return max(1, int(await self._client.ttl(f"{self._name}:{name}")))
+            except redis.RedisError as error:
+                logger.warning("index_unreachable", reason=str(error))
+        done_s = self._done.get(name, -math.inf)
+        left_s = done_s + every_s - time.monotonic()
+        if left_s > 0:
+            return math.ceil(left_s)
+        self._done[name] = time.monotonic()
+        return 0
 
     def _key(self, driver_id: str) -> str:
         return f"{self._name}:{driver_id}"
