@@ -1,7 +1,6 @@
 """Tokens (JWT): read strictly, believed only with a known key's signature of that key's own algorithm."""
 
 import json
-import math
 import re
 import time
 from base64 import urlsafe_b64decode
@@ -26,6 +25,8 @@ _HEADER = frozenset({"alg", "typ", "kid", "cty", "x5t", "x5t#S256", "nonce"})
 _TYPES = frozenset({"", "jwt", "at+jwt", "application/jwt", "application/at+jwt"})
 _SUBJECT = re.compile(r"[A-Za-z0-9_.:@|-]{1,128}")
 _SELLERS_AT_MOST = 200
+_LAST_MOMENT_S = 253_402_300_799
+"""In the year 9999."""
 
 
 class TokenRefused(Exception):
@@ -144,9 +145,8 @@ def _text(claims: Mapping[str, Any], name: str) -> str:
 
 def _moment(claims: Mapping[str, Any], name: str) -> float:
     value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise TokenRefused(f"its {name} is no moment")
-    if not 0 <= value <= 253_402_300_799:  # the year 9999
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 <= value <= _LAST_MOMENT_S:  # false for what is no number or without end, too
         raise TokenRefused(f"its {name} is no moment")
     return float(value)
 
