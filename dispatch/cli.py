@@ -268,6 +268,17 @@ def notifier(health_port: Port = 0) -> None:
 
 
 @run_app.command()
+def webhooks(health_port: Port = 0) -> None:
+    """Tell sellers' servers what happens to their deliveries."""
+    from dispatch.log import logs
+    from dispatch.webhooks.service import run
+
+    settings = _settings(health_port=health_port)
+    logs.configure("webhooks", settings.log_level)
+    _until_signalled(lambda stop: run(settings, stop))
+
+
+@run_app.command()
 def gateway() -> None:
     """Serve HTTP and the drivers' sockets on the loopback."""
     from dispatch.log import logs

@@ -6,7 +6,10 @@ from pathlib import Path
 
 
 def secret_in(file: Path) -> bytes:
-    """The file's secret, 64 characters. Of several processes that start at once one makes it, whole before it has its name. Raises OSError."""
+    """The file's secret, 64 characters. Raises OSError.
+
+    Of several processes that start at once one makes it, whole before it has its name.
+    """
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         draft = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}")

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from dispatch import __version__
 from dispatch.config import Settings
 from dispatch.contract.errors import OutOfLimits
-from gateways import admin, drivers, locations, orders, problems, sockets
+from gateways import admin, drivers, locations, orders, problems, sockets, webhooks
 from gateways.access.api_keys import ApiKeys
 from gateways.access.gate import Gate
 from gateways.access.sign_in import sign_in_of
@@ -22,6 +22,7 @@ from gateways.log_client import LogClient
 from gateways.reads import Reads
 from gateways.rules import RulesInForce
 from gateways.shell import Shell
+from gateways.tracking.routes import Tracking
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -37,10 +38,14 @@ def create_app(settings: Settings) -> FastAPI:
     listeners.heard_by(places)
     commander = Commander(log, settings.reply_timeout_s)
     shell = Shell(settings)
+    tracking = Tracking(settings, log, reads)
+    shell.drain.on_begin(tracking.readers.let_all_go)
     commerce = Commerce(settings, in_force)
 
     api_keys = ApiKeys(settings.kafka, settings.namespace)
     sign_in = sign_in_of(settings, api_keys)
+    sign_in.tracking = tracking.links.delivery_of
+    shell.drain.on_begin(listeners.go)
     listeners.renew = None if sign_in.open else sign_in.token
 
     @asynccontextmanager
@@ -52,7 +57,9 @@ def create_app(settings: Settings) -> FastAPI:
         api_keys.start()
         log.start()
         listeners.start()
+        tracking.start()
         yield
+        await tracking.stop()
         await listeners.stop()
         in_force.stop()
         commerce.stop()
@@ -76,7 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
     shell.stand_around(app)
 
     async def parts() -> dict[str, str]:
-        return {**log.parts(), **listeners.parts(), "postgres": await reads.state()}
+        return {**log.parts(), **listeners.parts(), **tracking.parts(), "postgres": await reads.state()}
 
     @app.get("/health")
     async def health() -> Response:
@@ -96,12 +103,14 @@ def create_app(settings: Settings) -> FastAPI:
     async def metrics() -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    app.include_router(orders.routes(commander))
+    app.include_router(orders.routes(commander, tracking.links))
     app.include_router(drivers.routes(commander, reads, listeners))
     app.include_router(locations.routes(places))
     app.include_router(admin.routes(commander, reads))
     app.include_router(sockets.routes(listeners))
     app.include_router(sockets.broadcast_routes(sockets.Broadcasts(log, listeners.sessions, commerce.knows_zone)))
     app.include_router(commerce.routes())
+    app.include_router(webhooks.routes(webhooks.Webhooks(settings, reads)))
+    tracking.open(app)
     documents.attach(app)  # after all other routes
     return app

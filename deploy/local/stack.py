@@ -46,7 +46,7 @@ def baton(*arguments: str) -> list[str]:
 
 
 def plan(given: Addresses, options: StackOptions, folder: Path) -> Plan:
-    """Topics, policy and tables first; then workers, streams, projector, scores, notifier, gateway."""
+    """Topics, policy and tables first; then workers, streams, projector, scores, notifier, webhooks, gateway."""
     gateway_port = options.gateway_port or free_port()
     environment = {"BATON_HOME": str(folder), "BATON_GATEWAY_PORT": str(gateway_port)}
     if not any(os.environ.get(f"BATON_SIGN_IN_{name}") for name in ("JWKS", "KEY_FILE")):
@@ -59,6 +59,7 @@ def plan(given: Addresses, options: StackOptions, folder: Path) -> Plan:
         ("projector", ["run", "projector"]),
         ("scores", ["run", "scores"]),
         ("notifier", ["run", "notifier"]),
+        ("webhooks", ["run", "webhooks"]),
     ):
         port = free_port()
         processes.append(ProcessSpec(name, baton(*more, "--health-port", str(port)), f"http://127.0.0.1:{port}/ready"))

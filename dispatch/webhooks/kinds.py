@@ -77,7 +77,12 @@ TYPES: tuple[str, ...] = tuple(name for name, _, _ in TOLD.values())
 
 def moment(at_ms: int) -> str:
     """ISO-8601, UTC."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return instant(at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def instant(at_ms: int) -> datetime:
+    """UTC."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC)
 
 
 def body(event: DeliveryEvent, seller_id: str, seller_order_id: str) -> str:

@@ -109,9 +109,7 @@ def _host(written: str, netloc: str) -> tuple[str, bool]:
             raise TargetRefused("the address in brackets is none") from error
         return str(address), address.is_loopback
     try:
-        name = (
-            idna.encode(written, uts46=True, transitional=False).decode().lower() if not written.isascii() else written
-        )
+        name = written if written.isascii() else idna.encode(written, uts46=True).decode()
     except idna.IDNAError as error:
         raise TargetRefused("the host is no name") from error
     name = name.lower().removesuffix(".")
@@ -143,7 +141,7 @@ def checked(found: Iterable[str], *, loopback: bool) -> list[str]:
     if not addresses:
         raise TargetRefused("the host has no address")
     for address in addresses:
-        if not (public(address) or loopback and address.is_loopback):
+        if not (public(address) or (loopback and address.is_loopback)):
             raise TargetRefused("an address of the host is not of the public internet")
     return [str(one) for one in sorted(addresses, key=lambda one: one.version)]
 
@@ -189,12 +187,6 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failed = error
         raise failed
-
-    async def connect_unix_socket(
-        self, path: str, timeout: float | None = None, socket_options: Any = None
-    ) -> httpcore.AsyncNetworkStream:
-        """Never."""
-        raise TargetRefused("a socket of this machine")
 
     async def sleep(self, seconds: float) -> None:
         """As asked."""

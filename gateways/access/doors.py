@@ -18,6 +18,8 @@ class Owner(StrEnum):
     """`seller_id`, in the path or the body, is one of those whom the asker speaks for."""
     DELIVERY = "delivery"
     """`delivery_id` in the path is of the seller who asks, or in the hands of the driver who asks."""
+    WEBHOOK = "webhook"
+    """Endpoint or message in the path is of a seller whom the asker speaks for; the handler looks, else 404."""
     TRACKING = "tracking"
     """The token in the path is the right to ask."""
 
@@ -46,6 +48,7 @@ _DRIVERS: frozenset[Role] = frozenset({"driver", "ops", "admin"})
 _DESK: frozenset[Role] = frozenset({"support", "ops", "admin"})
 _OPS: frozenset[Role] = frozenset({"ops", "admin"})
 _PARTIES: frozenset[Role] = frozenset({"order_service", "driver", "support", "ops", "admin"})
+_FOLLOWERS: frozenset[Role] = frozenset({"order_service", "customer", "support", "ops", "admin"})
 
 _ADMIN: frozenset[Role] = frozenset({"admin"})
 _BOOK: frozenset[Role] = frozenset({"analyst", "ops", "admin"})
@@ -55,6 +58,8 @@ _V2 = "/v2/drivers/{driver_id}"
 _HAND = f"{_V2}/deliveries/{{delivery_id}}"
 _ORDER = "/v2/orders/{seller_id}/{seller_order_id}"
 _OFFER = f"{_V2}/offers/{{offer_id}}"
+_HOOKS = "/v2/webhooks/endpoints"
+_HOOK = f"{_HOOKS}/{{endpoint_id}}"
 _DOCUMENTS = (
     "/openapi.json", "/asyncapi.json", "/docs", "/docs/page.js", "/docs/page.css", "/docs/swagger-ui.js",
     "/docs/swagger-ui.css", "/schemas/types", "/schemas/ids/{schema_id}", "/schemas/ids/{schema_id}/schema",
@@ -85,6 +90,15 @@ DOORS: tuple[Door, ...] = (
     Door("POST", f"{_ORDER}/ready", _SELLERS, Owner.SELLER, "write"),
     Door("POST", f"{_ORDER}/cancel", _SELLERS, Owner.SELLER, "write"),
     Door("POST", f"{_ORDER}/prep-time", _SELLERS, Owner.SELLER, "write"),
+    # Webhooks to sellers; ops and admins say why, in the body
+    Door("POST", _HOOKS, _SELLERS, Owner.SELLER, "write"),
+    Door("GET", _HOOKS, _SELLERS, Owner.WEBHOOK),
+    Door("GET", _HOOK, _SELLERS, Owner.WEBHOOK),
+    Door("GET", f"{_HOOK}/attempts", _SELLERS, Owner.WEBHOOK),
+    Door("PATCH", _HOOK, _SELLERS, Owner.WEBHOOK, "write"),
+    Door("DELETE", _HOOK, _SELLERS, Owner.WEBHOOK, "write"),
+    *(Door("POST", f"{_HOOK}/{act}", _SELLERS, Owner.WEBHOOK, "write") for act in ("rotate-secret", "test", "enable")),
+    Door("POST", "/v2/webhooks/messages/{message_id}/redeliver", _SELLERS, Owner.WEBHOOK, "write"),
     # Drivers
     *(
         Door("POST", f"{_V2}/{act}", _DRIVERS, Owner.DRIVER, "write")
@@ -120,7 +134,18 @@ DOORS: tuple[Door, ...] = (
     # Deliveries
     Door("GET", "/v2/deliveries/{delivery_id}", _PARTIES, Owner.DELIVERY),
     Door("GET", "/v2/deliveries/{delivery_id}/audit", _DESK | {"order_service"}, Owner.DELIVERY),
+    # Following deliveries
+    Door("GET", "/v2/orders/{delivery_id}/delivery-status", _FOLLOWERS, Owner.DELIVERY),
+    Door("GET", f"{_ORDER}/delivery-status", _SELLERS | _DESK, Owner.SELLER),
+    Door("GET", "/v2/deliveries/{delivery_id}/location", _FOLLOWERS, Owner.DELIVERY),
+    Door("GET", "/v2/orders/{delivery_id}/events", _FOLLOWERS, Owner.DELIVERY, "stream"),
+    Door("POST", "/v2/deliveries/{delivery_id}/tracking-links", _SELLERS | _DESK, Owner.DELIVERY, "write"),
+    Door("DELETE", "/v2/deliveries/{delivery_id}/tracking-links", _SELLERS | _DESK, Owner.DELIVERY, "write"),
+    Door("GET", "/v2/track/{token}", _PUBLIC, Owner.TRACKING),
+    Door("GET", "/v2/track/{token}/events", _PUBLIC, Owner.TRACKING, "stream"),
     # Operations
+    Door("GET", "/v2/admin/events", _DESK, rate="stream"),
+    Door("GET", "/v2/admin/live-map", _DESK),
     Door("GET", "/v2/admin/deliveries/{delivery_id}/audit", _DESK),
     Door("GET", "/v2/admin/unassigned-orders", _DESK),
     *(

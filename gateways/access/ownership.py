@@ -76,7 +76,7 @@ async def _owned(door: Door, who: Principal, asked: Asked, deliveries: Deliverie
             _sellers(who, asked)
         case Owner.DELIVERY:
             await _party(who, asked.path["delivery_id"], deliveries)
-        case Owner.ANYONE | Owner.TRACKING:
+        case Owner.ANYONE | Owner.TRACKING | Owner.WEBHOOK:
             return
 
 

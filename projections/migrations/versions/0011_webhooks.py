@@ -26,7 +26,7 @@ CREATE TABLE webhook_lines (
     state text NOT NULL CHECK (state IN ('idle', 'pending', 'claimed')),
     due_at timestamptz NOT NULL, claimed_at timestamptz, claim bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (endpoint_id, line));
-COMMENT ON TABLE webhook_lines IS 'A delivery at an endpoint: its messages go one after another; line test: test events';
+COMMENT ON TABLE webhook_lines IS 'A delivery at an endpoint: its messages go in turn; line test: test events';
 CREATE INDEX webhook_lines_due ON webhook_lines (endpoint_id, due_at) WHERE state = 'pending';
 CREATE INDEX webhook_lines_claimed ON webhook_lines (endpoint_id) WHERE state = 'claimed';
 CREATE INDEX webhook_lines_idle ON webhook_lines (due_at) WHERE state = 'idle';
