@@ -67,7 +67,7 @@ def too_deep(body: bytes) -> Problem | None:
         if first in b"[{":
             depth += 1
             if depth > DEPTH_MAX:
-                return Problem(400, "too_deep", f"The body is nested deeper than {DEPTH_MAX}.")
+                return Problem(400, "not_json", f"The body is not taken as JSON: it is nested deeper than {DEPTH_MAX}.")
         elif first in b"]}":
             depth -= 1
     return None

@@ -4,6 +4,7 @@ import ipaddress
 import math
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import redis.asyncio as redis
@@ -54,12 +55,13 @@ class Verdict:
 class LocalRates:
     """Counted by this instance alone. GCRA: an asker is one number, the moment at which all is paid off."""
 
-    def __init__(self) -> None:
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._now_s = now_s
         self._paid: OrderedDict[str, float] = OrderedDict()
 
     def take(self, who: str, per_s: float, burst: int, *, only_look: bool = False) -> Verdict:
         """One more of this asker."""
-        now, step = time.monotonic(), 1 / per_s
+        now, step = self._now_s(), 1 / per_s
         paid = max(self._paid.get(who, 0.0), now) + step
         wait_s = paid - step * burst - now
         if wait_s > 1e-9:

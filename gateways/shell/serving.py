@@ -104,6 +104,7 @@ def server(app: FastAPI, settings: Settings, **more: Any) -> Server:
         http=BoundedProtocol,
         ws="websockets-sansio",
         ws_max_size=SOCKET_MESSAGE_MAX,
+        ws_per_message_deflate=False,  # a compressor a socket is 40 KB, for messages of a few hundred bytes
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies.split() or None,
