@@ -1,8 +1,8 @@
 """Doors for operations: reassign, assign, pause, cancel, escalate; and what deliveries look like."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from dispatch.contract.records import delivery_commands as deliveries
 from dispatch.contract.records import driver_commands as drivers
@@ -42,11 +42,6 @@ def routes(commander: Commander, reads: Reads) -> APIRouter:
     async def audit(delivery_id: Id) -> Response:
         """Everything that happened to it, in order."""
         return json({"events": await reads.audit(delivery_id)})
-
-    @router.get("/v2/admin/unassigned-orders")
-    async def unassigned(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> Response:
-        """Those that wait, the oldest first."""
-        return json({"orders": await reads.unassigned(limit)})
 
     return router
 

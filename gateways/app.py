@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from dispatch import __version__
 from dispatch.config import Settings
 from dispatch.contract.errors import OutOfLimits
-from gateways import admin, drivers, locations, orders, problems, sockets, webhooks
+from gateways import admin, drivers, locations, operations, orders, problems, sockets, webhooks
 from gateways.access.api_keys import ApiKeys
 from gateways.access.gate import Gate
 from gateways.access.sign_in import sign_in_of
@@ -107,6 +107,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(drivers.routes(commander, reads, listeners))
     app.include_router(locations.routes(places))
     app.include_router(admin.routes(commander, reads))
+    app.include_router(operations.routes(settings, commander, reads))
     app.include_router(sockets.routes(listeners))
     app.include_router(sockets.broadcast_routes(sockets.Broadcasts(log, listeners.sessions, commerce.knows_zone)))
     app.include_router(commerce.routes())

@@ -107,10 +107,9 @@ class Reads:
         found: str | None = await self._ask(queries.delivery_of, offer_id)
         return found
 
-    async def unassigned(self, limit: int) -> list[dict[str, Any]]:
-        """Those that wait, the oldest first."""
-        rows: list[dict[str, Any]] = await self._ask(queries.unassigned, limit)
-        return rows
+    async def ask(self, query: Any, *arguments: Any) -> Any:
+        """What one of the projections' queries gives. Raises Problem 503 when Postgres is away."""
+        return await self._ask(query, *arguments)
 
     async def _ask(self, query: Any, *arguments: Any, limit_s: float = ANSWER_S) -> Any:
         """The answer. A query that is given up ends by itself, for a frozen server does not let it be cancelled."""

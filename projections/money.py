@@ -17,7 +17,7 @@ _KEYS: dict[By, LiteralString] = {
     "seller": "c.seller_id",
     "hour": "to_char(c.settled_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:00')",
 }
-_SUMS: LiteralString = (
+SUMS: LiteralString = (
     "count(*) AS deliveries, count(*) FILTER (WHERE c.outcome = 'delivered') AS delivered,"
     " sum(c.driver_pay_minor)::bigint AS driver_pay_minor, sum(c.compensation_minor)::bigint AS compensation_minor,"
     " sum(c.routing_minor)::bigint AS routing_minor, sum(c.messages_minor)::bigint AS messages_minor,"
@@ -75,7 +75,7 @@ def permille(part: int, whole: int) -> int | None:
 def settled(dsn: str, by: By, since: datetime | None = None, until: datetime | None = None) -> list[Group]:
     """Deliveries settled from `since` on and before `until`, by key and currency. Raises psycopg.Error."""
     statement = (
-        b"SELECT " + _KEYS[by].encode() + b" AS key, c.currency, " + _SUMS.encode() +
+        b"SELECT " + _KEYS[by].encode() + b" AS key, c.currency, " + SUMS.encode() +
         b" FROM delivery_costs c JOIN delivery_revenue r USING (delivery_id) WHERE c.settled_at IS NOT NULL"
         b" AND (%(since)s::timestamptz IS NULL OR c.settled_at >= %(since)s)"
         b" AND (%(until)s::timestamptz IS NULL OR c.settled_at < %(until)s) GROUP BY 1, 2 ORDER BY 2, 1"

@@ -90,18 +90,6 @@ async def delivery_of(connection: AsyncConnection[Any], offer_id: str) -> str | 
     return rows[0]["delivery_id"] if rows else None
 
 
-async def unassigned(connection: AsyncConnection[Any], limit: int) -> list[Row]:
-    """Those that wait or need people, the oldest first."""
-    statement = (
-        "SELECT delivery_id, seller_id, seller_order_id, zone, status, unassigned_reason, escalation_level,"
-        " attempt_count, needs_manual_review, waiting_since,"
-        " extract(epoch FROM now() - waiting_since)::float8 AS waiting_s FROM deliveries"
-        " WHERE ended_at IS NULL AND (waiting_since IS NOT NULL OR needs_manual_review)"
-        " ORDER BY needs_manual_review DESC, waiting_since LIMIT %s"
-    )
-    return await _rows(connection, statement, limit)
-
-
 def story_of(dsn: str, delivery_id: str) -> list[tuple[str, Row]]:
     """Names and bodies of a delivery's events, in order, for the command line. Raises psycopg.Error."""
     with psycopg.connect(dsn, connect_timeout=3) as connection:

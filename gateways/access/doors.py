@@ -147,7 +147,20 @@ DOORS: tuple[Door, ...] = (
     Door("GET", "/v2/admin/events", _DESK, rate="stream"),
     Door("GET", "/v2/admin/live-map", _DESK),
     Door("GET", "/v2/admin/deliveries/{delivery_id}/audit", _DESK),
-    Door("GET", "/v2/admin/unassigned-orders", _DESK),
+    Door("GET", "/v2/admin/deliveries/{delivery_id}/story", _DESK),
+    *(
+        Door("GET", f"/v2/admin/{of}", _DESK)
+        for of in (
+            "unassigned-orders",
+            "deliveries",
+            "drivers",
+            "drivers/{driver_id}/availability-history",
+            "audit-logs",
+        )
+    ),
+    *(Door("GET", f"/v2/admin/analytics/{of}", _BOOK) for of in ("zone-health", "driver-performance", "economics")),
+    Door("GET", "/v2/admin/dead-letters", _OPS),
+    Door("GET", "/v2/admin/dead-letters/{letter_id}", _OPS),
     *(
         Door("POST", path, _OPS, rate="admin", reason=True)
         for path in (
@@ -159,6 +172,11 @@ DOORS: tuple[Door, ...] = (
             "/v2/admin/deliveries/{delivery_id}/return",
             "/v2/admin/drivers/{driver_id}/pause",
             "/v2/admin/drivers/{driver_id}/unpause",
+            "/v2/admin/unassigned-orders/{delivery_id}/escalate",
+            "/v2/admin/unassigned-orders/{delivery_id}/reassign",
+            "/v2/admin/unassigned-orders/{delivery_id}/cancel",
+            "/v2/admin/dead-letters/{letter_id}/retry",
+            "/v2/admin/dead-letters/{letter_id}/drop",
         )
     ),
     Door("POST", "/v2/admin/broadcasts", _OPS, rate="admin", reason=True),

@@ -15,7 +15,7 @@ CREATE TABLE unassigned_orders (
     left_at timestamptz, left_how text);
 COMMENT ON TABLE unassigned_orders IS 'One row a delivery for which nobody was found; kept when it is over';
 CREATE INDEX unassigned_open ON unassigned_orders ((NOT needs_manual_review), queued_at, delivery_id)
-    WHERE queue_status IN ('PENDING', 'NOTIFIED');
+    WHERE left_at IS NULL;
 CREATE INDEX unassigned_queued ON unassigned_orders (queue_status, queued_at, delivery_id);
 INSERT INTO unassigned_orders (delivery_id, queue_status, why, escalation_level, needs_manual_review, review_reason,
     queued_at, retry_at, changed_at)
@@ -56,6 +56,7 @@ CREATE TABLE dead_letter_acts (
 COMMENT ON TABLE dead_letter_acts IS 'What people did with dead letters';
 
 CREATE INDEX deliveries_newest ON deliveries (created_at DESC, delivery_id DESC);
+CREATE INDEX deliveries_open ON deliveries (created_at DESC, delivery_id DESC) WHERE ended_at IS NULL;
 CREATE INDEX deliveries_status ON deliveries (status, created_at DESC, delivery_id DESC);
 CREATE INDEX deliveries_zone ON deliveries (zone, created_at DESC, delivery_id DESC);
 CREATE INDEX deliveries_of_seller ON deliveries (seller_id, created_at DESC, delivery_id DESC);
@@ -74,7 +75,8 @@ GRANT SELECT ON unassigned_orders, zone_health_metrics, driver_performance_metri
 """
 _DOWN = """
 DROP INDEX deliveries_newest, deliveries_status, deliveries_zone, deliveries_of_seller, deliveries_of_driver,
-    deliveries_order, deliveries_ended, driver_offers_sent, drivers_availability, audit_at, audit_actor_at;
+    deliveries_open, deliveries_order, deliveries_ended, driver_offers_sent,
+    drivers_availability, audit_at, audit_actor_at;
 DROP TABLE unassigned_orders, zone_health_metrics, driver_performance_metrics, dead_letters, dead_letter_acts;
 """
 
