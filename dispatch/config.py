@@ -103,6 +103,13 @@ class Settings(BaseSettings):
     webhook_timeout_s: float = Field(15.0, gt=0, le=60, description="How long a seller's server may take to answer.")
     webhook_loopback: bool = Field(False, description="For development: webhooks may go to this machine, also by http.")
     webhook_ca: str = Field("", description="File with more certificate authorities to believe sellers' servers by.")
+    tracking_url: str = Field(
+        "", pattern=r"^(https?://[^\s]+)?$",
+        description="What stands before the token in customers' tracking URLs. Empty: the gateway's own /v2/track/.",
+    )  # fmt: skip
+    tracking_after_s: int = Field(
+        7_200, ge=0, le=2_592_000, description="How long after a delivery ended its tracking URLs open."
+    )
     language: str = Field("en", description="Of notices to those whose language is not known: en, de, es, hi.")
 
     @cached_property

@@ -78,6 +78,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_exception_handler(kind, handler)
 
     app.state.sign_in = sign_in
+    app.state.pins = commerce.pins
     shell.stand_behind_the_gate(app)
     app.add_middleware(Gate, sign_in=sign_in, deliveries=reads)
     shell.stand_around(app)
@@ -110,7 +111,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(operations.routes(settings, commander, reads))
     app.include_router(sockets.routes(listeners))
     app.include_router(sockets.broadcast_routes(sockets.Broadcasts(log, listeners.sessions, commerce.knows_zone)))
-    app.include_router(commerce.routes())
+    app.include_router(commerce.routes(commander, reads))
     app.include_router(webhooks.routes(webhooks.Webhooks(settings, reads)))
     tracking.open(app)
     documents.attach(app)  # after all other routes

@@ -4,9 +4,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request, Response
 
+from dispatch.contract import topics
+from dispatch.contract.limits import check
+from dispatch.contract.personal import OF_DRIVER
 from dispatch.contract.records import delivery_commands as deliveries
 from dispatch.contract.records import driver_commands as drivers
+from dispatch.contract.records.system import Contact
 from gateways.commands import DELIVERIES, DRIVERS, Commander, json
+from gateways.commerce.proof_doors import stepped
 from gateways.models import (
     BreakBody,
     EndShiftBody,
@@ -25,18 +30,20 @@ from gateways.reads import Reads
 from gateways.sockets import Sockets
 
 _MINUTE_MS = 60_000
+PERSONAL = ("name", "phone", "language")
+"""What a driver tells of themselves goes to the contacts, never into a command."""
 
 
 def routes(commander: Commander, reads: Reads, sockets: Sockets) -> APIRouter:
     """The router."""
     router = APIRouter(tags=["drivers"])
-    _duty(router, commander)
+    _duty(router, commander, reads)
     _offers(router, commander, reads, sockets)
     _hands(router, commander, reads)
     return router
 
 
-def _duty(router: APIRouter, commander: Commander) -> None:
+def _duty(router: APIRouter, commander: Commander, reads: Reads) -> None:
     async def asked(request: Request, driver_id: str, kind: type[Any], **fields: Any) -> Response:
         header = await commander.header(request, "driver", driver_id, driver_id)
         command = kind(**header, driver_id=driver_id, **fields)
@@ -45,7 +52,13 @@ def _duty(router: APIRouter, commander: Commander) -> None:
     @router.post("/v2/drivers/{driver_id}/sign-on")
     async def sign_on(driver_id: Id, body: SignOnBody, request: Request) -> Response:
         """Known and available from now on."""
-        return await asked(request, driver_id, drivers.SignOn, **body.model_dump())
+        answer = await asked(request, driver_id, drivers.SignOn, **body.model_dump(exclude=set(PERSONAL)))
+        if any(getattr(body, name) for name in PERSONAL):
+            told = {name: getattr(body, name) for name in PERSONAL}
+            contact = Contact(subject_id=OF_DRIVER + driver_id, address="", **told)
+            check(contact)
+            commander.log.send(topics.CONTACTS, contact.subject_id, contact)
+        return answer
 
     @router.post("/v2/drivers/{driver_id}/shift/start")
     async def start_shift(driver_id: Id, request: Request) -> Response:
@@ -76,6 +89,13 @@ def _duty(router: APIRouter, commander: Commander) -> None:
     async def zone_preference(driver_id: Id, zone: Id, body: ZonePreferenceBody, request: Request) -> Response:
         """Whether the driver prefers a zone, works there as everywhere, or never."""
         return await asked(request, driver_id, drivers.SetZonePreference, zone=zone, preference=body.preference)
+
+    @router.get("/v2/drivers/{driver_id}/zone-preferences")
+    async def zone_preferences(driver_id: Id) -> Response:
+        """The zones that the driver prefers, and those in which they are never asked."""
+        row = await reads.driver(driver_id)
+        words = (("PREFERRED", row["preferred_in"]), ("UNAVAILABLE", row["unavailable_in"]))
+        return json({"preferences": {zone: word for word, zones in words for zone in zones or ()}})
 
     @router.post("/v2/drivers/{driver_id}/availability/resume")
     async def resume(driver_id: Id, request: Request) -> Response:
@@ -133,8 +153,8 @@ def _hands(router: APIRouter, commander: Commander, reads: Reads) -> None:
 
     @router.post("/v2/drivers/{driver_id}/deliveries/{delivery_id}/progress")
     async def progress(driver_id: Id, delivery_id: Id, body: ProgressBody, request: Request) -> Response:
-        """The next step."""
-        return await held(request, (driver_id, delivery_id), body, deliveries.ReportProgress)
+        """The next step; the last with the proof that the order asks for: `proof_ref`, `signature_ref` or `pin`."""
+        return await stepped(commander, request, (driver_id, delivery_id), body)
 
     @router.post("/v2/drivers/{driver_id}/deliveries/{delivery_id}/fail")
     async def fail(driver_id: Id, delivery_id: Id, body: FailBody, request: Request) -> Response:

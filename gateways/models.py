@@ -62,6 +62,7 @@ class Customer(Body):
     name: Short = ""
     phone: Short = ""
     language: Annotated[str, Field(pattern=r"^([a-z]{2})?$", description="ISO 639-1, of notices to them.")] = ""
+    pin: Annotated[str, Field(pattern=r"^([0-9]{4,8})?$", description="Said at the door; empty: one is made.")] = ""
 
 
 class Requirements(Body):
@@ -71,6 +72,7 @@ class Requirements(Body):
     size: Annotated[int, Field(ge=1, le=100)] = 1
     age_check: bool = False
     cash: bool = False
+    proof: Literal["none", "photo", "signature", "pin"] = "none"
 
 
 class OrderBody(Body):
@@ -143,6 +145,9 @@ class SignOnBody(Body):
     rating: Annotated[float, Field(ge=0, le=5, allow_inf_nan=False)] = 0
     lat: Lat
     lng: Lng
+    name: Annotated[str, Field(max_length=200, description="Of it customers see the first word.")] = ""
+    phone: Annotated[str, Field(max_length=200, description="Of it customers see the last three digits.")] = ""
+    language: Annotated[str, Field(pattern=r"^([a-z]{2})?$", description="ISO 639-1, of notices to them.")] = ""
 
 
 class LocationBody(Body):
@@ -181,7 +186,9 @@ class ProgressBody(Body):
     step: Literal[
         "enroute_to_pickup", "arrived_at_pickup", "picked_up", "enroute_to_dropoff", "arrived_at_dropoff", "delivered"
     ]
-    proof_ref: Short | None = None
+    proof_ref: Annotated[Short | None, Field(description="Where the photo is kept.")] = None
+    signature_ref: Annotated[Short | None, Field(description="Where the signature is kept.")] = None
+    pin: Annotated[str, Field(pattern=r"^([0-9]{4,8})?$", description="As the customer says it at the door.")] = ""
 
 
 class HeldBody(Body):

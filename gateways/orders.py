@@ -11,14 +11,16 @@ from dispatch.contract.personal import split
 from dispatch.contract.records import delivery_commands as commands
 from dispatch.contract.records.inbound import InboundOrderReady
 from dispatch.contract.records.system import Contact, Reply
-from gateways.commands import DELIVERIES, Commander, json, now_ms, outcome
+from dispatch.inputs.pins import Pins
+from gateways.commands import DELIVERIES, Commander, json, now_ms, outcome, told
 from gateways.models import CancelBody, Id, OrderBody, PrepTimeBody
+from gateways.tracking.links import Links
 
 FIRST_OFFER_S = 2.0
 """How long a v1 client waits for what its order first led to."""
 
 
-def routes(commander: Commander) -> APIRouter:
+def routes(commander: Commander, links: Links) -> APIRouter:
     """The router."""
     router = APIRouter(tags=["orders"])
 
@@ -43,7 +45,11 @@ def routes(commander: Commander) -> APIRouter:
     async def ordered(request: Request, body: OrderBody, kind: type[Any]) -> Response:
         command, contact = await _ordered(commander, request, body, kind)
         reply = await _taken(commander, command, contact)
-        return outcome(command, reply, f"/v2/deliveries/{command.delivery_id}", created=True)
+        where = f"/v2/deliveries/{command.delivery_id}"
+        if reply is None or reply.outcome != "accepted" or "idempotency-key" in request.headers:
+            return outcome(command, reply, where, created=True)
+        made = links.issue(command.delivery_id, command.actor_id)  # not with a key, for such an answer is kept
+        return json({**told(command, reply), "tracking_url": made.url}, 201)
 
     @router.post("/v2/orders", status_code=201)
     async def place(body: OrderBody, request: Request) -> Response:
@@ -80,6 +86,8 @@ async def _ordered(commander: Commander, request: Request, body: OrderBody, kind
     inbound = InboundOrderReady(**body.inbound("http", now_ms()))
     check(inbound)
     delivery_id, order, contact = split(inbound)
+    pins: Pins = request.app.state.pins
+    order, contact = pins.put(delivery_id, order, contact, body.customer.pin)
     header = await commander.header(request, "order_service", body.seller_id, delivery_id)
     return kind(**header, delivery_id=delivery_id, order=order), contact
 

@@ -10,6 +10,8 @@ from dispatch.contract.records.inbound import InboundOrderPlaced, InboundOrderRe
 from dispatch.contract.records.shared import Order
 from dispatch.contract.records.system import Contact
 
+OF_DRIVER = "driver:"
+"""Before a driver's id in the contacts' key, so that no driver is taken for a delivery."""
 PLACES = 3
 """Decimals of the drop-off that decisions see: 0.001 degrees, about 100 m."""
 
@@ -48,6 +50,7 @@ def split(inbound: InboundOrderPlaced | InboundOrderReady) -> tuple[str, Order, 
         promised_to_ms=inbound.promised_to_ms,
         quote_id=inbound.quote_id,
         contact_digest=_digest(contact),
+        proof=inbound.proof,
     )
     return delivery_id, order, contact
 

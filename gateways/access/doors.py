@@ -196,6 +196,10 @@ DOORS: tuple[Door, ...] = (
     Door("GET", "/v2/admin/incentives", _BOOK),
     Door("POST", "/v2/admin/incentives", _OPS, rate="admin", reason=True),
     Door("DELETE", "/v2/admin/incentives/{incentive_id}", _OPS, rate="admin", reason=True),
+    Door("GET", f"{_V2}/zone-preferences", _DRIVERS | _DESK, Owner.DRIVER),
+    Door("POST", "/v2/deliveries/{delivery_id}/offers", _SELLERS, Owner.DELIVERY, "write"),
+    Door("GET", "/v2/deliveries/{delivery_id}/proof", _DESK | {"order_service"}, Owner.DELIVERY),
+    Door("POST", "/v2/admin/deliveries/{delivery_id}/deliver", _OPS, rate="admin", reason=True),
     Door("POST", "/v2/serviceability", _SELLERS),
     Door("POST", "/v2/quotes", _SELLERS),
 )

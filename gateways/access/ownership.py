@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, assert_never
 
 from starlette.datastructures import QueryParams
 
@@ -78,6 +78,8 @@ async def _owned(door: Door, who: Principal, asked: Asked, deliveries: Deliverie
             await _party(who, asked.path["delivery_id"], deliveries)
         case Owner.ANYONE | Owner.TRACKING | Owner.WEBHOOK:
             return
+        case _:
+            assert_never(door.owner)
 
 
 def _sellers(who: Principal, asked: Asked) -> None:
@@ -115,7 +117,7 @@ async def _tracked(asked: Asked, sign_in: SignIn) -> Principal:
     delivery_id = await sign_in.tracking(asked.path["token"]) if sign_in.tracking else None
     if delivery_id is None:
         raise Problem(404, "unknown_token", "No delivery is followed with this token; it may have ended.")
-    return Principal("customer", "customer", delivery_id=delivery_id)
+    return Principal("customer", "customer", delivery_id=delivery_id, signed_in=False)
 
 
 def _reasoned(asked: Asked) -> None:

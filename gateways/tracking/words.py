@@ -119,6 +119,23 @@ def place(lat: float, lng: float, accuracy_m: float | None, at: datetime, now: d
     return {"lat": lat, "lng": lng, "accuracy_m": accuracy_m or None, "at": iso(at), "age_s": round(age_s, 1)}
 
 
+def on_map(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """A driver on the live map."""
+    told = {name: row[name] for name in ("driver_id", "availability", "vehicle", "capacity", "holds", "deliveries")}
+    return told | {"location": location(row, now)}
+
+
+def waiting_on_map(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """An order that waits, on the live map."""
+    told = ("delivery_id", "zone", "status", "store_name", "escalation_level", "needs_manual_review")
+    return {name: row[name] for name in told} | {
+        "pickup": {"lat": row["pickup_lat"], "lng": row["pickup_lng"]},
+        "dropoff": {"lat": row["dropoff_lat"], "lng": row["dropoff_lng"]},
+        "waiting_since": iso(row["waiting_since"]),
+        "waiting_s": round(max(0.0, (now - row["waiting_since"]).total_seconds()), 1),
+    }
+
+
 def iso(at: datetime | int) -> str:
     """ISO-8601, UTC."""
     moment = datetime.fromtimestamp(at / 1000, UTC) if isinstance(at, int) else at.astimezone(UTC)

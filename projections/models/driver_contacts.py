@@ -1,10 +1,8 @@
 """driver_contacts: how drivers are called and reached, one row a driver; a tombstone takes the row away."""
 
+from dispatch.contract.personal import OF_DRIVER
 from projections.models.contacts import contact_of
 from projections.models.model import Latest, Row
-
-OF_DRIVER = "driver:"
-"""Before a driver's id in the contacts' key, so that no driver is taken for a delivery."""
 
 
 def read(key: bytes | None, value: bytes | None) -> tuple[str, Row | None] | None:
