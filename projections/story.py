@@ -109,6 +109,8 @@ def _sentence(event: DeliveryEvent) -> str:
             return "An admin took it up again" + (f": {event.note}" if event.note else "")
         case events.DeliveryCompleted():
             return f"Handed over by {event.driver_id}, {event.total_ms / 60_000:.1f} min after it was ready"
+        case events.ProofRefused():
+            return f"A wrong PIN was said at the door, number {event.wrong}"
         case events.DeliveryFailed():
             return f"Failed: {event.reason}" + ("; the goods go back to the store" if event.returning else "")
         case events.DeliveryReturned():

@@ -70,6 +70,9 @@ def told(quote: Quote, quote_id: str) -> dict[str, Any]:
 
 def seal_of(settings: Settings) -> QuoteSeal:
     """The seal of these settings; makes the key's file when there is neither setting nor file. Raises OSError."""
-    if settings.quote_key:
-        return QuoteSeal(settings.quote_key.encode())
-    return QuoteSeal(secret_in(Path(settings.home) / _KEY_FILE))
+    return QuoteSeal(key_of(settings))
+
+
+def key_of(settings: Settings) -> bytes:
+    """The secret that all processes share. Raises OSError."""
+    return settings.quote_key.encode() if settings.quote_key else secret_in(Path(settings.home) / _KEY_FILE)

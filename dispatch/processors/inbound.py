@@ -7,6 +7,9 @@ from dispatch.contract.errors import ContractError
 from dispatch.contract.personal import split
 from dispatch.contract.records import delivery_commands as commands
 from dispatch.contract.records import inbound
+from dispatch.contract.records.shared import Order
+from dispatch.contract.records.system import Contact
+from dispatch.inputs.pins import Pins
 from dispatch.log.application import Message, Record
 from dispatch.log.errors import BadRecord
 from dispatch.processors.routing import Router
@@ -17,7 +20,8 @@ class InboundDoor:
 
     name = "inbound"
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self, namespace: str, pins: Pins | None = None) -> None:
+        self._pins = pins
         self.topic = namespace + topics.ORDERS_INBOUND.name
         self._router = Router(namespace)
 
@@ -32,10 +36,10 @@ class InboundDoor:
     def _become(self, order: Any, record: Record) -> list[Any]:
         match order:
             case inbound.InboundOrderReady():
-                delivery_id, content, contact = split(order)
+                delivery_id, content, contact = self._split(order)
                 return [contact, commands.MarkReady(**_header(order, delivery_id, record), order=content)]
             case inbound.InboundOrderPlaced():
-                delivery_id, content, contact = split(order)
+                delivery_id, content, contact = self._split(order)
                 return [contact, commands.PlaceOrder(**_header(order, delivery_id, record), order=content)]
             case inbound.InboundPrepTimeChanged(prep_s=prep_s):
                 delivery_id = identity.delivery_id(order.seller_id, order.seller_order_id)
@@ -44,6 +48,12 @@ class InboundDoor:
                 delivery_id = identity.delivery_id(order.seller_id, order.seller_order_id)
                 return [commands.CancelDelivery(**_header(order, delivery_id, record), reason=reason)]
         raise BadRecord(f"a {type(order).__name__} is no order", "schema id")
+
+    def _split(self, order: Any) -> tuple[str, Order, Contact]:
+        delivery_id, content, contact = split(order)
+        if self._pins is None:
+            return delivery_id, content, contact
+        return delivery_id, *self._pins.put(delivery_id, content, contact)
 
 
 def _header(order: Any, delivery_id: str, record: Record) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from dispatch.contract.records.system import DeadLetter as DeadLetterRecord
 from dispatch.core.facts import SearchNeed, SearchResult
 from dispatch.inputs.arrivals import Arrivals, ArrivalsFollower
 from dispatch.inputs.candidates import open_index
+from dispatch.inputs.pins import Pins, pins_of
 from dispatch.inputs.prices import OrderPrices, PriceBoard, PriceFollower
 from dispatch.inputs.quotes import seal_of
 from dispatch.inputs.rules import Rules, RulesFollower
@@ -44,6 +45,7 @@ def application(
     worker: str = "worker",
     zones: ZoneBoard | None = None,
     prices: OrderPrices | None = None,
+    pins: Pins | None = None,
 ) -> Application:
     """Everything that a worker decides."""
     router = Router(namespace)
@@ -53,7 +55,7 @@ def application(
 
     return Application(
         aggregates(rules, namespace, zones, prices),
-        (InboundDoor(namespace),),
+        (InboundDoor(namespace, pins),),
         lookup,
         dead_letter,
         router.topics_written(),
@@ -114,7 +116,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     )
     learned, roads = ArrivalsFollower(settings.kafka, settings.namespace, Arrivals()), open_roads(settings)
     search = with_standing(with_travel(lookup, roads, learned.start(), rules), known.start(), rules)
-    app = application(rules, settings.namespace, search, f"worker-{settings.slot}", board, priced)
+    app = application(rules, settings.namespace, search, f"worker-{settings.slot}", board, priced, pins_of(settings))
     worker = Worker(host, app, probe=crash_probe(os.environ.get(CRASH_AT, "")))
     health = HealthServer(settings.health_port, worker.parts)
     logs.get("dispatch.processors").info("started", process=f"worker-{settings.slot}")

@@ -9,13 +9,16 @@ from dispatch.config import Settings
 from dispatch.inputs.arrivals import Arrivals, ArrivalsFollower
 from dispatch.inputs.candidates import open_index
 from dispatch.inputs.follower import Follower
+from dispatch.inputs.pins import pins_of
 from dispatch.inputs.prices import PriceBoard, PriceFollower
 from dispatch.inputs.quotes import seal_of
 from dispatch.inputs.zones import ZoneBoard, ZoneFollower
-from gateways.commerce import checkout, rules_doors, zone_doors
+from gateways.commands import Commander
+from gateways.commerce import checkout, offering, proof_doors, rules_doors, zone_doors
 from gateways.commerce.desk import Desk
 from gateways.commerce.following import Followed
 from gateways.commerce.near import Near
+from gateways.reads import Reads
 from gateways.rules import RulesInForce
 
 
@@ -35,6 +38,7 @@ class Commerce:
         self._arrivals = Followed("arrivals", Arrivals(), following(ArrivalsFollower))
         self._near = Near(open_index(settings))
         self._seal = seal_of(settings)
+        self.pins = pins_of(settings)
 
     def start(self) -> None:
         """Does not wait for Kafka."""
@@ -52,7 +56,7 @@ class Commerce:
         """Whether it is one of the zones in force. Raises Problem while they are not read."""
         return zone_id in self._zones.now.table.zones
 
-    def routes(self) -> APIRouter:
+    def routes(self, commander: Commander, reads: Reads) -> APIRouter:
         """All of them."""
         router = APIRouter()
         router.include_router(rules_doors.routes(rules_doors.Rulebook(self._desk, *self._at)))
@@ -62,4 +66,6 @@ class Commerce:
             self._rules, self._zones, self._prices, self._arrivals, self._near, self._seal
         )  # fmt: skip
         router.include_router(checkout.routes(counter))
+        router.include_router(proof_doors.routes(commander, reads))
+        router.include_router(offering.routes(commander, reads))
         return router

@@ -45,7 +45,7 @@ def _is_delivery(name: str) -> bool:
 CONTACTS = Latest(
     table="contacts",
     key="delivery_id",
-    columns=("name", "phone", "address", "note", "lat", "lng", "language"),
-    types=("text", "text", "text", "text", "float8", "float8", "text"),
+    columns=("name", "phone", "address", "note", "lat", "lng", "language", "pin"),
+    types=("text", "text", "text", "text", "float8", "float8", "text", "text"),
     read=read,
 )

@@ -15,6 +15,8 @@ _COLUMNS = (
     "delivery_eta_p90", "eta_confidence", "eta_source", "earning_minor", "end_reason", "created_at", "ready_at",
     "offered_at", "assigned_at", "pickup_started_at", "arrived_at_pickup_at", "picked_up_at", "delivery_started_at",
     "arrived_at_dropoff_at", "ended_at", "updated_at", "pickup_eta_confidence",
+    "proof_wanted", "pickup_photo_ref", "pickup_signature_ref", "photo_ref", "signature_ref", "pin_checked",
+    "wrong_pins", "proof_note",
 )  # fmt: skip
 _OF_ORDER = (
     "seller_id", "seller_order_id", "store_name", "pickup_lat", "pickup_lng", "dropoff_lat", "dropoff_lng", "zone",
@@ -32,6 +34,7 @@ def _created(row: Row, event: events.DeliveryCreated) -> None:
     row.update({name: getattr(event.order, name) for name in _OF_ORDER})
     row["status"] = "created"
     row["created_at"] = moment(event.at_ms)
+    row["proof_wanted"] = event.order.proof
 
 
 def _prep(row: Row, event: events.PrepTimeChanged) -> None:
@@ -149,6 +152,22 @@ def _ended(status: str) -> Fold:
     return fold
 
 
+def _picked_up(row: Row, event: events.PickupCompleted) -> None:
+    _step("picked_up", "picked_up_at")(row, event)
+    row |= {"pickup_photo_ref": event.proof_ref, "pickup_signature_ref": event.signature_ref}
+
+
+def _delivered(row: Row, event: events.DeliveryCompleted) -> None:
+    _ended("delivered")(row, event)
+    row |= {"photo_ref": event.proof_ref, "signature_ref": event.signature_ref, "pin_checked": event.pin_checked}
+    row["proof_note"] = event.note or None
+
+
+def _wrong_pin(row: Row, event: events.ProofRefused) -> None:
+    _common(row, event)
+    row["wrong_pins"] = event.wrong
+
+
 def _failed(row: Row, event: events.DeliveryFailed) -> None:
     if event.returning:
         _common(row, event)
@@ -186,10 +205,11 @@ DELIVERIES = Folded(
         events.ManualReviewEnded: _review_ended,
         events.PickupStarted: _step("enroute_to_pickup", "pickup_started_at"),
         events.ArrivedAtPickup: _step("arrived_at_pickup", "arrived_at_pickup_at"),
-        events.PickupCompleted: _step("picked_up", "picked_up_at"),
+        events.PickupCompleted: _picked_up,
         events.DeliveryStarted: _step("enroute_to_dropoff", "delivery_started_at"),
         events.ArrivedAtDropoff: _step("arrived_at_dropoff", "arrived_at_dropoff_at"),
-        events.DeliveryCompleted: _ended("delivered"),
+        events.DeliveryCompleted: _delivered,
+        events.ProofRefused: _wrong_pin,
         events.DeliveryFailed: _failed,
         events.DeliveryReturned: _ended("returned"),
         events.DeliveryCancelled: _ended("cancelled"),

@@ -268,6 +268,12 @@ class ReportProgress(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     driver_id: str
     step: Step
     proof_ref: str | None = None
+    signature_ref: str | None = None
+    """Where the signature is kept."""
+    pin_mark: str = ''
+    """Of the PIN that was said at the door; empty: none."""
+    note: str = ''
+    """An admin's: why it is taken for done."""
 
 
 class ReservationDenied(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -4,7 +4,7 @@
 import msgspec
 
 
-from dispatch.contract.records.shared import ActorType, AssignHow, Candidate, CandidateSource, DenyReason, Economics, Eta, EtaShape, LossReason, OfferTerms, Order, PricedBy, QuoteOutcome, ReassignReason, RejectReason, Route, SettledAs, UnassignedReason, WithdrawReason
+from dispatch.contract.records.shared import ActorType, AssignHow, Candidate, CandidateSource, DenyReason, Economics, Eta, EtaShape, LossReason, OfferTerms, Order, PricedBy, Proof, QuoteOutcome, ReassignReason, RejectReason, Route, SettledAs, UnassignedReason, WithdrawReason
 
 
 class ArrivedAtDropoff(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -147,6 +147,12 @@ class DeliveryCompleted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     proof_ref: str | None = None
     total_ms: int
     """From ready to handed over."""
+    signature_ref: str | None = None
+    """Where the signature is kept."""
+    pin_checked: bool = False
+    """The customer's PIN was said, and is right."""
+    note: str = ''
+    """An admin's: why it is taken for delivered."""
 
 
 class DeliveryCreated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -609,6 +615,8 @@ class PickupCompleted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     offer_id: str
     driver_id: str
     proof_ref: str | None = None
+    signature_ref: str | None = None
+    """Where the signature is kept."""
 
 
 class PickupStarted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -646,6 +654,27 @@ class PrepTimeChanged(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The command that caused it."""
     correlation_id: str
     prep_s: int
+
+
+class ProofRefused(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The PIN that was said at the door is wrong."""
+
+    event_id: str
+    """UUIDv5 of the aggregate and the version."""
+    delivery_id: str
+    version: int
+    """1..n without a gap."""
+    at_ms: int
+    """When it was decided, UTC milliseconds; never runs backwards within an aggregate."""
+    actor_type: ActorType
+    actor_id: str
+    causation_id: str
+    """The command that caused it."""
+    correlation_id: str
+    offer_id: str
+    driver_id: str
+    wrong: int
+    """So many wrong ones so far."""
 
 
 class ReservationFailed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -716,7 +745,7 @@ class UnassignedEscalated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     by_admin: bool = False
 
 
-DeliveryEvent = ArrivedAtDropoff | ArrivedAtPickup | AssignmentReassigned | AssignmentStarted | DeliveryCancelled | DeliveryCompleted | DeliveryCreated | DeliveryEconomicsEstimated | DeliveryEconomicsSettled | DeliveryFailed | DeliveryReturned | DeliveryStarted | DriverAccepted | DriverAssigned | DriverCandidatesFound | DriverLost | DriverOfferSent | DriverRecovered | DriverRejected | EtaChanged | ManualReviewEnded | ManualReviewRequired | NoDriverFound | OfferExpired | OfferWithdrawn | PickupCompleted | PickupStarted | PrepTimeChanged | ReservationFailed | ReservationRequested | UnassignedEscalated
+DeliveryEvent = ArrivedAtDropoff | ArrivedAtPickup | AssignmentReassigned | AssignmentStarted | DeliveryCancelled | DeliveryCompleted | DeliveryCreated | DeliveryEconomicsEstimated | DeliveryEconomicsSettled | DeliveryFailed | DeliveryReturned | DeliveryStarted | DriverAccepted | DriverAssigned | DriverCandidatesFound | DriverLost | DriverOfferSent | DriverRecovered | DriverRejected | EtaChanged | ManualReviewEnded | ManualReviewRequired | NoDriverFound | OfferExpired | OfferWithdrawn | PickupCompleted | PickupStarted | PrepTimeChanged | ProofRefused | ReservationFailed | ReservationRequested | UnassignedEscalated
 
 
 AUDIT_WORDS: dict[type[DeliveryEvent], str] = {
@@ -748,6 +777,7 @@ AUDIT_WORDS: dict[type[DeliveryEvent], str] = {
     PickupCompleted: "pickup_completed",
     PickupStarted: "pickup_started",
     PrepTimeChanged: "prep_time_changed",
+    ProofRefused: "proof_refused",
     ReservationFailed: "reservation_failed",
     ReservationRequested: "reservation_requested",
     UnassignedEscalated: "unassigned_escalated",

@@ -4,7 +4,7 @@
 import msgspec
 
 
-from dispatch.contract.records.shared import Order, Vehicle
+from dispatch.contract.records.shared import Order, Proof, Vehicle
 
 
 class InboundOrderCancelled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -48,6 +48,8 @@ class InboundOrderPlaced(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Of a quote given before: the order keeps its multiplier."""
     customer_language: str = ''
     """ISO 639-1; empty: not known."""
+    proof: Proof = 'none'
+    """Without it the delivery is not taken for delivered."""
 
 
 class InboundOrderReady(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -81,6 +83,8 @@ class InboundOrderReady(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Of a quote given before: the order keeps its multiplier."""
     customer_language: str = ''
     """ISO 639-1; empty: not known."""
+    proof: Proof = 'none'
+    """Without it the delivery is not taken for delivered."""
 
 
 class InboundPrepTimeChanged(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -18,6 +18,9 @@ LossReason = Literal["UNKNOWN", "offline", "break_started", "shift_ended", "paus
 Vehicle = Literal["UNKNOWN", "any", "bicycle", "scooter", "motorbike", "car", "van"]
 
 
+Proof = Literal["UNKNOWN", "none", "photo", "signature", "pin"]
+
+
 class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An order as dispatch sees it: no name, phone or address, and the drop-off rounded to 0.001 degrees."""
 
@@ -49,6 +52,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """SHA-256 over the contact, salted with the delivery id: tells a repeat with another contact apart without holding it."""
     quote_id: str = ''
     """The quote that the order names; empty: none."""
+    proof: Proof = 'none'
+    """Without it the delivery is not taken for delivered."""
+    pin_mark: str = ''
+    """Of the PIN that the customer says at the door, made with a secret key: it tells a right one from a wrong one and gives none away. Empty: none."""
 
 
 ReassignReason = Literal["UNKNOWN", "driver_offline", "driver_cancelled", "driver_distance_too_far", "admin_forced"]

@@ -54,6 +54,8 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     note: str = ''
     language: str = ''
     """Of notices to them, as an ISO 639-1 code; empty: not known."""
+    pin: str = ''
+    """What the customer says at the door; empty: none."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, gc=False):

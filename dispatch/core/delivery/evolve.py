@@ -200,6 +200,10 @@ def _step(progress: int) -> Callable[[Delivery, Any], Delivery]:
     return stepped
 
 
+def _proof_refused(state: Delivery, event: events.ProofRefused) -> Delivery:
+    return replace(state, version=event.version, wrong_pins=event.wrong)
+
+
 def _closed(status: str) -> Callable[[Delivery, Any], Delivery]:
     def closed(state: Delivery, event: Any) -> Delivery:
         return _marker(state, event, status)
@@ -287,6 +291,7 @@ _EVOLVERS: dict[type[DeliveryEvent], Callable[[Delivery, Any], Delivery]] = {
     events.PickupCompleted: _step(3),
     events.DeliveryStarted: _step(4),
     events.ArrivedAtDropoff: _step(5),
+    events.ProofRefused: _proof_refused,
     events.DeliveryCompleted: _closed("delivered"),
     events.DeliveryFailed: _failed,
     events.DeliveryReturned: _closed("returned"),

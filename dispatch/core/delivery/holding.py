@@ -3,7 +3,7 @@
 from dispatch.contract.records import delivery_commands as commands
 from dispatch.contract.records import delivery_events as events
 from dispatch.contract.records.delivery_events import DeliveryEvent
-from dispatch.core.delivery import refusals
+from dispatch.core.delivery import proof, refusals
 from dispatch.core.delivery.draft import Draft
 from dispatch.core.delivery.offering import too_late
 from dispatch.core.delivery.states import PICKED_UP, STEPS, Closed, Delivery, Held, Offered, Returning, Unknown
@@ -17,7 +17,7 @@ _WITH_PROOF = (events.PickupCompleted, events.DeliveryCompleted)
 
 
 def progress(draft: Draft, command: commands.ReportProgress) -> Refusal | None:
-    """The next step. Forward only, skipping allowed, but never past the pickup."""
+    """The next step. Forward only, skipping allowed, but never past the pickup; the last with the proof asked for."""
     held = draft.state.phase
     wanted = STEPS.index(command.step) + 1
     if isinstance(held, Closed) and (held.status, command.step) == ("delivered", "delivered"):
@@ -31,12 +31,20 @@ def progress(draft: Draft, command: commands.ReportProgress) -> Refusal | None:
     if wanted < held.progress or (wanted > PICKED_UP > held.progress):
         allowed = STEPS[held.progress :] if held.progress >= PICKED_UP else STEPS[held.progress : PICKED_UP]
         return refusals.not_allowed_now(draft.state, f"allowed next: {', '.join(allowed)}")
+    if refused := proof.lacking(draft.state, command):
+        return refused
     if held.grace_until_ms:
         draft.add(events.DriverRecovered, offer_id=held.offer_id, driver_id=held.driver_id)
+    if proof.pin_is_wrong(draft.state, command):
+        _wrong_pin(draft, held)
+        return None
     event_type = _STEP_EVENTS[wanted - 1]
-    more: dict[str, object] = {"proof_ref": command.proof_ref} if event_type in _WITH_PROOF else {}
+    more: dict[str, object] = {}
+    if event_type in _WITH_PROOF:
+        more |= {"proof_ref": command.proof_ref, "signature_ref": command.signature_ref}
     if event_type is events.DeliveryCompleted:
         more["total_ms"] = max(0, draft.facts.now_ms - draft.state.ready_at_ms)
+        more |= {"pin_checked": proof.pin_is_right(draft.state, command), "note": command.note}
     draft.add(event_type, offer_id=held.offer_id, driver_id=held.driver_id, **more)
     return None
 
@@ -138,6 +146,14 @@ def leaves_holder(held: Held, command: commands.DriverUnavailable) -> bool:
     if command.why == "paused_reassign":
         return True
     return command.why in ("break_started", "shift_ended") and held.how in ("auto", "direct")
+
+
+def _wrong_pin(draft: Draft, held: Held) -> None:
+    """Counted; at the last one allowed people must look. The driver keeps the goods."""
+    wrong = draft.state.wrong_pins + 1
+    draft.add(events.ProofRefused, offer_id=held.offer_id, driver_id=held.driver_id, wrong=wrong)
+    if wrong >= proof.MOST_WRONG_PINS and not draft.state.needs_review:
+        draft.review("wrong_pins", critical=True)
 
 
 def _lost(draft: Draft, held: Held, command: commands.DriverUnavailable) -> None:

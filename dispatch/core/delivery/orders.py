@@ -15,6 +15,8 @@ from dispatch.core.pricing import priced
 
 NOT_IDENTITY = frozenset({"prep_s", "placed_at_ms", "zone", "quote_id"})
 """What may differ between two messages about the same order."""
+OF_PROOF = frozenset({"proof", "pin_mark"})
+"""Left out of the digest where no proof is asked for: the digests made before there were proofs hold."""
 
 
 def place(draft: Draft, command: commands.PlaceOrder) -> Refusal | None:
@@ -99,7 +101,7 @@ def _create(draft: Draft, order: Order) -> Refusal | None:
         events.DeliveryCreated,
         order=order,
         zone_version=zone.version if zone else 0,
-        order_digest=codec.digest(order, without=NOT_IDENTITY),
+        order_digest=_digest(order),
         remember_ms=round(policy.remember_s * 1000),
         multiplier_percent=price.multiplier_percent,
         priced_by=price.priced_by,
@@ -108,8 +110,12 @@ def _create(draft: Draft, order: Order) -> Refusal | None:
     return None
 
 
+def _digest(order: Order) -> str:
+    return codec.digest(order, without=NOT_IDENTITY if order.proof != "none" else NOT_IDENTITY | OF_PROOF)
+
+
 def _compare(state: Delivery, order: Order) -> Refusal | None:
-    if state.order_digest == codec.digest(order, without=NOT_IDENTITY):
+    if state.order_digest == _digest(order):
         return None
     known = state.order
     if known is None:

@@ -7,6 +7,13 @@ UNKNOWN_ORDER = Refusal("unknown_order", "No order of this id was placed or beca
 NOT_YOURS = Refusal("not_yours", "This offer or delivery is not, or no longer, this driver's.")
 GOODS_PICKED_UP = Refusal("goods_picked_up", "The goods are with the driver; only an admin can call them back.")
 
+PIN_LOCKED = Refusal("pin_locked", "Too many wrong PINs were said; people look at it, and an admin decides.")
+
+
+def proof_wanted(what: str) -> Refusal:
+    """The order asks for a proof that did not come."""
+    return Refusal("proof_wanted", f"The order is handed over with {what} only.")
+
 
 def not_allowed_now(state: Delivery, wanted: str) -> Refusal:
     """The command does not fit the status."""

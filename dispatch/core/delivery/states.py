@@ -173,6 +173,8 @@ class Delivery(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """How arrivals spread round what is reckoned, as learned when the last search was made."""
     multiplier_percent: int = WHOLE
     usage: Usage = Usage()
+    wrong_pins: int = 0
+    """So many wrong ones were said at the door."""
     tell_driver: bool = False
     """The driver has changed so often that the customer hears who comes next."""
     told_eta_ms: int = 0

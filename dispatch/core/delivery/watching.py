@@ -7,14 +7,29 @@ from dispatch.core.delivery.deadlines import LEVELS, deadlines
 from dispatch.core.delivery.draft import Draft, waits
 from dispatch.core.delivery.holding import reassign
 from dispatch.core.delivery.offering import expire
-from dispatch.core.delivery.states import PICKED_UP, Closed, Delivery, Held, Offered, Review, Searching, Unknown
+from dispatch.core.delivery.states import (
+    PICKED_UP,
+    Closed,
+    Delivery,
+    Held,
+    Offered,
+    Reserving,
+    Review,
+    Searching,
+    Unknown,
+)
 from dispatch.core.facts import Deadline, Refusal
 
 
-def search_again(draft: Draft, _command: commands.SearchAgain) -> Refusal | None:
-    """A suitable driver became available: do not wait for the retry."""
-    if isinstance(draft.state.phase, Searching):
-        draft.search()
+def search_again(draft: Draft, command: commands.SearchAgain) -> Refusal | None:
+    """A suitable driver became available, or somebody asks: do not wait for the retry."""
+    match draft.state.phase:
+        case Searching():
+            draft.search()
+        case Reserving():
+            return None
+        case _ if command.actor_type != "system":
+            return _no_wait(draft.state)
     return None
 
 
