@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from dispatch.config import Settings
+from dispatch.log import logs
 from gateways.shell.draining import Drain
 
 HEAD_S = 10.0
@@ -20,6 +21,7 @@ _TOO_MUCH = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 )  # fmt: skip
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+logger = logs.get("gateways.shell")
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -89,7 +91,9 @@ class Server(uvicorn.Server):
         ending = await super().on_tick(counter)
         if not ending or self.force_exit:
             return ending
-        self._drain.begin()
+        if not self._drain.begun:
+            logger.info("draining", in_flight=len(self.server_state.tasks))
+            self._drain.begin()
         return self._drain.over
 
 

@@ -33,7 +33,7 @@ ALIVE_EVERY_S = 20.0
 WARNED_MS = 60_000
 """So long before its token ends an app is told."""
 CATCH_UP_S = 10.0
-TRY_LATER = 1013
+RESTARTING, TRY_LATER = 1012, 1013
 _BEHIND_S = 2.0
 _TURN_S = 1.0
 _OFFERS_KNOWN = 20_000
@@ -71,6 +71,7 @@ class Sockets:
         self._feed = Feed(
             terms.kafka, terms.namespace, listens=self.listens, begin=self._recent.begin, take=self.take
         ) if terms.kafka else None  # fmt: skip
+        self._going = False
         self._beating: asyncio.Task[None] | None = None
 
     def heard_by(self, locations: Locations) -> None:
@@ -83,6 +84,12 @@ class Sockets:
             self._feed.start()
         self.sessions.start()
         self._beating = asyncio.create_task(self._beat())
+
+    def go(self) -> None:
+        """This gateway is about to end: everybody is told to go to another, and nobody new is taken."""
+        self._going = True
+        for connection in [one for every in self._open.values() for one in every]:
+            connection.close(RESTARTING, "the gateway restarts; come again, with since")
 
     async def stop(self) -> None:
         """Ends both."""
@@ -158,8 +165,8 @@ class Sockets:
         offered = socket.scope.get("subprotocols", ()) if hasattr(socket, "scope") else ()
         await socket.accept("bearer" if "bearer" in offered else None)
         query = socket.query_params if hasattr(socket, "query_params") else {}
-        if not await self._caught_up():
-            await socket.close(TRY_LATER, "the log cannot be read yet")
+        if self._going or not await self._caught_up():
+            await socket.close(TRY_LATER, "the gateway restarts" if self._going else "the log cannot be read yet")
             return
         device = (who.device if who else "") or query.get("device", "")[:128]
         if who is not None and who.signed_in and who.role != "driver":
