@@ -28,10 +28,10 @@ PLACE = {"lat": 48.0, "lng": 7.85}
 class System:
     """The running system and its clients."""
 
-    def __init__(self, servers: Addresses, dsn: str, home: Path) -> None:
+    def __init__(self, servers: Addresses, dsn: str, home: Path, **more: Any) -> None:
         self.settings = Settings(
             kafka=servers.kafka, postgres=dsn, valkey=servers.valkey, namespace=f"g{uuid.uuid4().hex[:8]}.", home=home,
-            partitions=2, reply_slots=2, gateway_port=free_port(), geo_timeout_ms=500,
+            partitions=2, reply_slots=2, gateway_port=free_port(), geo_timeout_ms=500, **more,
         )  # fmt: skip
         setup.create_topics(self.settings)
         setup.publish_policy(self.settings, Policy(version=3, offer=OfferPolicy(timeout_s=20, on_expiry="next_driver")))
