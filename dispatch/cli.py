@@ -123,6 +123,7 @@ def up(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Workers to run.")] = 1,
     speed: Annotated[float, typer.Option(min=0.1, max=1000, help="Divide every duration of the policy by this.")] = 1,
     port: Annotated[int, typer.Option(min=0, max=65535, help="The gateway's port; 0: any free one.")] = 0,
+    gateways: Annotated[int, typer.Option(min=1, max=16, help="Gateways to run.")] = 1,
 ) -> None:
     """Start Kafka, Postgres, Valkey and all of Baton's processes in BATON_HOME (.baton), and wait until all is up."""
     from deploy.local import Addresses
@@ -134,7 +135,7 @@ def up(
     given = Addresses(settings.kafka, settings.postgres, settings.valkey)
     began = time.monotonic()
     with console.status("starting (the first time downloads Kafka, about 20 s)") as line:
-        said = start(folder, plan(given, StackOptions(workers, speed, port), folder), line.update)
+        said = start(folder, plan(given, StackOptions(workers, speed, port, gateways), folder), line.update)
     console.print(f"Up after {time.monotonic() - began:.1f} s in {folder}")
     _show(said)
 
@@ -279,13 +280,17 @@ def webhooks(health_port: Port = 0) -> None:
 
 
 @run_app.command()
-def gateway() -> None:
-    """Serve HTTP and the drivers' sockets on the loopback."""
+def gateway(
+    slot: Annotated[int | None, typer.Option(min=0, max=1023, help="This gateway's slot of replies.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Where it listens.")] = None,
+) -> None:
+    """Serve HTTP and the drivers' sockets. Several may run, each with a slot of its own."""
     from dispatch.log import logs
     from gateways.service import run
 
-    settings = _settings()
-    logs.configure("gateway", settings.log_level)
+    given = {"slot": slot, "gateway_port": port}
+    settings = _settings(**{name: value for name, value in given.items() if value is not None})
+    logs.configure(f"gateway-{settings.slot}" if settings.slot else "gateway", settings.log_level)
     run(settings, threading.Event())
 
 

@@ -23,6 +23,8 @@ class DriverApi:
         self._client, self._driver_id, self._sign = client, driver_id, sign
         self._base = f"/v2/drivers/{driver_id}"
         self._socket_url = base_url.replace("http", "ws", 1) + f"{self._base}/socket"
+        self._since = ""
+        """The last message that was taken; the next connection goes on after it."""
 
     async def sign_on(self, *, lat: float, lng: float, vehicle: str, rating: float) -> bool:
         """Signs on with capacity 1. Whether it was taken."""
@@ -58,20 +60,32 @@ class DriverApi:
         return await self._post("/availability/take-break", {"minutes": minutes, "reason": "rest"})
 
     async def socket(self) -> AsyncIterator[dict[str, Any]]:
-        """The messages of one connection, until it closes. Raises Unanswered when it cannot be opened."""
+        """The messages of one connection, until it closes: those missed since the last one, then all new ones.
+
+        Raises Unanswered when it cannot be opened.
+        """
         try:
             connection: ClientConnection = await connect(
-                self._socket_url, additional_headers=self._signed(), open_timeout=10, max_size=1 << 20
+                f"{self._socket_url}?since={self._since}",
+                additional_headers=self._signed(),
+                open_timeout=10,
+                max_size=1 << 20,
             )
         except (OSError, ConnectionClosed, InvalidHandshake, TimeoutError) as error:
             raise Unanswered(str(error)) from error
         try:
             async for message in connection:
-                yield orjson.loads(message)
+                said = orjson.loads(message)
+                yield said
+                self._since = said.get("id", self._since)  # not before it was taken
         except ConnectionClosed:
             return
         finally:
             await connection.close()
+
+    def start_over(self) -> None:
+        """The next connection tells the whole present state."""
+        self._since = ""
 
     def _signed(self) -> dict[str, str]:
         return {"authorization": f"Bearer {self._sign(self._driver_id)}"} if self._sign else {}

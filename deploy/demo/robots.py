@@ -179,6 +179,7 @@ class Robot:
             return await call
         except Unanswered:
             self._fleet.tally["unanswered"] += 1
+            self._api.start_over()  # a job ends with this; the present state begins it again
             return False
 
 

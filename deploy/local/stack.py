@@ -38,6 +38,8 @@ class StackOptions:
     workers: int = 1
     speed: float = 1.0
     gateway_port: int = 0
+    """The first gateway's; the others have any free one."""
+    gateways: int = 1
 
 
 def baton(*arguments: str) -> list[str]:
@@ -63,7 +65,9 @@ def plan(given: Addresses, options: StackOptions, folder: Path) -> Plan:
     ):
         port = free_port()
         processes.append(ProcessSpec(name, baton(*more, "--health-port", str(port)), f"http://127.0.0.1:{port}/ready"))
-    processes.append(ProcessSpec("gateway", baton("run", "gateway"), f"http://127.0.0.1:{gateway_port}/ready"))
+    for slot, port in enumerate([gateway_port, *(free_port() for _ in range(options.gateways - 1))]):
+        name, more = ("gateway", ()) if slot == 0 else (f"gateway-{slot}", ("--slot", str(slot), "--port", str(port)))
+        processes.append(ProcessSpec(name, baton("run", "gateway", *more), f"http://127.0.0.1:{port}/ready"))
     return Plan(given, environment, [baton("setup", "--speed", str(options.speed))], processes)
 
 

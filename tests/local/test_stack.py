@@ -86,7 +86,7 @@ def test_a_server_that_cannot_start_is_told_with_its_last_words(tmp_path: Path) 
 
 
 def test_the_plan_of_a_whole_stack_names_every_process(tmp_path: Path) -> None:
-    made = plan(Addresses(), StackOptions(workers=2, speed=60), tmp_path)
+    made = plan(Addresses(), StackOptions(workers=2, speed=60, gateways=2), tmp_path)
     assert [spec.name for spec in made.processes] == [
         "worker-0",
         "worker-1",
@@ -95,7 +95,9 @@ def test_the_plan_of_a_whole_stack_names_every_process(tmp_path: Path) -> None:
         "projector",
         "scores",
         "notifier",
+        "webhooks",
         "gateway",
+        "gateway-1",
     ]
     assert Plan.load(made.dump()) == made
 
