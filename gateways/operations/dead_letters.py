@@ -10,6 +10,7 @@ from pydantic import Field
 
 from dispatch.contract.records.shared import DeadLetterAct
 from dispatch.contract.records.system import DeadLetterHandled
+from gateways.access import principal
 from gateways.commands import Commander, json
 from gateways.models import Body
 from gateways.operations import cursors
@@ -76,7 +77,7 @@ def routes(desk: LetterDesk, commander: Commander, reads: Reads, namespace: str)
         return json(shown | {"retryable": why_not is None, "not_retryable_why": why_not, "content": content})
 
     async def handle(request: Request, letter_id: str, body: HandleBody, act: DeadLetterAct) -> Response:
-        header = await commander.header(request, "admin", "admin", letter_id)
+        header = await commander.header(request, "admin", principal.of(request).subject, letter_id)
         wish = Wish(letter_id, act, header["command_id"], header["actor_id"], body.reason)
         done: DeadLetterHandled = await asyncio.to_thread(partial(desk.handle, wish))
         return json({"letter_id": letter_id, "status": done.act, "by": done.actor_id, "reason": done.reason})
