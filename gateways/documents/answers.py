@@ -3,56 +3,11 @@
 Whoever adds a route adds its row; a test names the routes without one. Rows of the same room stand in one table.
 """
 
-from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel
-
 from gateways.documents import shapes
-
-TAGS = {
-    "orders": "Order services: placed, ready, cancelled.",
-    "drivers": "Drivers: duty, places, offers, deliveries in hand.",
-    "deliveries": "How deliveries stand, and why.",
-    "tracking": "Customers: where their order is.",
-    "webhooks": "Sellers' endpoints, and what was sent to them.",
-    "commerce": "Before checkout: whether and for how much.",
-    "operations": "People who see to deliveries, drivers and letters that went astray.",
-    "rules": "Policy, flags, zones and incentives.",
-    "registry": "The Avro schemas, as Confluent's clients ask for them; for reading only.",
-    "process": "Whether it is up; documents for machines.",
-}
-_ID = "6a0f1d0e-3c0f-5d53-9c5d-0d1b1b7e7a11"
-_OFFER = "2b1e0a44-52c4-5a0e-8a51-0a2f6d4d9c02"
-DECIDED = {"command_id": _OFFER, "outcome": "accepted", "status": "assigned", "version": 7, "delivery_id": _ID}
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One operation's row."""
-
-    id: str
-    """The operation's id: camelCase, unique, never changed."""
-    tag: str
-    shape: type[BaseModel] | list[type[BaseModel]] | None = None
-    """Of success; a list of one: an array of it; None: see `media`."""
-    status: int = 200
-    example: Any = None
-    media: str = "application/json"
-    decided: bool = False
-    """A command: it may be answered 202 (not decided in time) and 409 (refused)."""
-    also: dict[int, str] = field(default_factory=dict)
-    """Further answers by status: what they mean."""
-
-
-def _decided(name: str, tag: str, http: int = 200, /, **changes: Any) -> Answer:
-    return Answer(name, tag, shapes.Outcome, http, DECIDED | changes, decided=True)
-
-
-def _driver(id: str, status: str = "AVAILABLE") -> Answer:
-    example = {"command_id": _OFFER, "outcome": "accepted", "status": status, "version": 4, "driver_id": "ana"}
-    return Answer(id, "drivers", shapes.Outcome, 200, example, decided=True)
-
+from gateways.documents.desk_answers import DESK
+from gateways.documents.row import DELIVERY_ID, OFFER_ID, Answer, decided, of_driver
 
 _V2 = "/v2/drivers/{driver_id}"
 _HAND = f"{_V2}/deliveries/{{delivery_id}}"
@@ -70,24 +25,23 @@ PROCESS = {
 ORDERS = {
     "POST /events/seller-order-ready": Answer(
         "sellerOrderReady", "orders", shapes.FirstAnswer,
-        example={"assigned": True, "delivery_id": _ID, "offer_id": _OFFER}, decided=True,
+        example={"assigned": True, "delivery_id": DELIVERY_ID, "offer_id": OFFER_ID}, decided=True,
     ),
-    "POST /v2/orders": _decided("placeOrder", "orders", 201, status="created", version=1),
-    "POST /v2/orders/ready": _decided("orderReady", "orders", 201, status="searching", version=2),
-    f"POST {_ORDER}/ready": _decided("placedOrderReady", "orders", status="searching", version=2),
-    f"POST {_ORDER}/cancel": _decided("cancelOrder", "orders", status="cancelled"),
-    f"POST {_ORDER}/prep-time": _decided("changePrepTime", "orders", status="searching"),
+    "POST /v2/orders": decided("placeOrder", "orders", 201, status="created", version=1),
+    "POST /v2/orders/ready": decided("orderReady", "orders", 201, status="searching", version=2),
+    f"POST {_ORDER}/ready": decided("placedOrderReady", "orders", status="searching", version=2),
+    f"POST {_ORDER}/cancel": decided("cancelOrder", "orders", status="cancelled"),
+    f"POST {_ORDER}/prep-time": decided("changePrepTime", "orders", status="searching"),
 }  # fmt: skip
 DRIVERS = {
-    f"POST {_V2}/sign-on": _driver("signOn"),
-    f"POST {_V2}/shift/start": _driver("startShift"),
-    f"POST {_V2}/shift/end": _driver("endShift", "SHIFT_ENDED"),
-    f"POST {_V2}/availability/end-shift": _driver("endShiftAsAvailability", "SHIFT_ENDED"),
-    f"POST {_V2}/availability/take-break": _driver("takeBreak", "ON_BREAK"),
-    f"POST {_V2}/availability/extend-break": _driver("extendBreak", "ON_BREAK"),
-    f"POST {_V2}/availability/resume": _driver("resumeWork"),
-    f"PUT {_V2}/zone-preferences/{{zone_id}}": _driver("setZonePreference"),
-    f"PUT {_V2}/zone-preferences/{{zone}}": _driver("setZonePreference"),
+    f"POST {_V2}/sign-on": of_driver("signOn"),
+    f"POST {_V2}/shift/start": of_driver("startShift"),
+    f"POST {_V2}/shift/end": of_driver("endShift", "SHIFT_ENDED"),
+    f"POST {_V2}/availability/end-shift": of_driver("endShiftAsAvailability", "SHIFT_ENDED"),
+    f"POST {_V2}/availability/take-break": of_driver("takeBreak", "ON_BREAK"),
+    f"POST {_V2}/availability/extend-break": of_driver("extendBreak", "ON_BREAK"),
+    f"POST {_V2}/availability/resume": of_driver("resumeWork"),
+    f"PUT {_V2}/zone-preferences/{{zone}}": of_driver("setZonePreference"),
     f"GET {_V2}": Answer("getDriver", "drivers", shapes.Driver),
     **{
         f"{method} {path}/location": Answer(
@@ -101,13 +55,13 @@ DRIVERS = {
     f"POST {_V2}/heartbeat": Answer("heartbeat", "drivers", shapes.Taken, 202, {"outcome": "taken"}),
     "POST /drivers/{driver_id}/heartbeat": Answer("heartbeatV1", "drivers", shapes.Taken, 202, {"outcome": "taken"}),
     f"GET {_V2}/offers": Answer("listOffers", "drivers", shapes.Offers),
-    f"POST {_V2}/offers/{{offer_id}}/accept": _decided("acceptOffer", "drivers", offer_id=_OFFER, driver_id="ana"),
-    f"POST {_V2}/offers/{{offer_id}}/reject": _decided("rejectOffer", "drivers", status="searching"),
+    f"POST {_V2}/offers/{{offer_id}}/accept": decided("acceptOffer", "drivers", offer_id=OFFER_ID, driver_id="ana"),
+    f"POST {_V2}/offers/{{offer_id}}/reject": decided("rejectOffer", "drivers", status="searching"),
     f"GET {_HAND}": Answer("getDeliveryInHand", "drivers", shapes.InHand),
-    f"POST {_HAND}/progress": _decided("reportProgress", "drivers", status="picked_up", driver_id="ana"),
-    f"POST {_HAND}/fail": _decided("failDeliveryInHand", "drivers", status="failed", driver_id="ana"),
-    f"POST {_HAND}/return": _decided("returnDeliveryInHand", "drivers", status="returned", driver_id="ana"),
-    f"POST {_HAND}/give-up": _decided("giveUpDelivery", "drivers", status="searching", driver_id="ana"),
+    f"POST {_HAND}/progress": decided("reportProgress", "drivers", status="picked_up", driver_id="ana"),
+    f"POST {_HAND}/fail": decided("failDeliveryInHand", "drivers", status="failed", driver_id="ana"),
+    f"POST {_HAND}/return": decided("returnDeliveryInHand", "drivers", status="returned", driver_id="ana"),
+    f"POST {_HAND}/give-up": decided("giveUpDelivery", "drivers", status="searching", driver_id="ana"),
 }  # fmt: skip
 DELIVERIES = {
     "GET /v2/deliveries/{delivery_id}": Answer("getDelivery", "deliveries", shapes.Delivery),
@@ -115,15 +69,14 @@ DELIVERIES = {
 }
 OPERATIONS = {
     f"GET {_DELIVERY}/audit": Answer("getAuditAsOperations", "operations", shapes.Audit),
-    "GET /v2/admin/unassigned-orders": Answer("listUnassignedOrders", "operations", shapes.Page),
-    "POST /v2/admin/assignments/{delivery_id}/reassign": _decided("reassignDelivery", "operations", status="searching"),
-    "POST /v2/admin/assignments/{delivery_id}/assign": _decided("assignDriver", "operations", driver_id="ana"),
-    f"POST {_DELIVERY}/escalate": _decided("escalateDelivery", "operations", status="searching"),
-    f"POST {_DELIVERY}/cancel": _decided("cancelDelivery", "operations", status="cancelled"),
-    f"POST {_DELIVERY}/fail": _decided("failDelivery", "operations", status="failed"),
-    f"POST {_DELIVERY}/return": _decided("returnDelivery", "operations", status="returned"),
-    "POST /v2/admin/drivers/{driver_id}/pause": _driver("pauseDriver", "PAUSED"),
-    "POST /v2/admin/drivers/{driver_id}/unpause": _driver("unpauseDriver"),
+    "POST /v2/admin/assignments/{delivery_id}/reassign": decided("reassignDelivery", "operations", status="searching"),
+    "POST /v2/admin/assignments/{delivery_id}/assign": decided("assignDriver", "operations", driver_id="ana"),
+    f"POST {_DELIVERY}/escalate": decided("escalateDelivery", "operations", status="searching"),
+    f"POST {_DELIVERY}/cancel": decided("cancelDelivery", "operations", status="cancelled"),
+    f"POST {_DELIVERY}/fail": decided("failDelivery", "operations", status="failed"),
+    f"POST {_DELIVERY}/return": decided("returnDelivery", "operations", status="returned"),
+    "POST /v2/admin/drivers/{driver_id}/pause": of_driver("pauseDriver", "PAUSED"),
+    "POST /v2/admin/drivers/{driver_id}/unpause": of_driver("unpauseDriver"),
 }
 _SUBJECT = "/subjects/{subject}"
 _AVRO = "application/vnd.schemaregistry.v1+json"
@@ -149,5 +102,5 @@ REGISTRY = {
     "GET /mode": _registry("registryMode", shapes.Mode),
 }
 
-ANSWERS: dict[str, Answer] = {**PROCESS, **ORDERS, **DRIVERS, **DELIVERIES, **OPERATIONS, **REGISTRY}
+ANSWERS: dict[str, Answer] = {**PROCESS, **ORDERS, **DRIVERS, **DELIVERIES, **OPERATIONS, **DESK, **REGISTRY}
 """By method and path, as in the table of doors."""

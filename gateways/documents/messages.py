@@ -230,14 +230,27 @@ class EtaUpdated(Shape):
     why: str
 
 
-class LocationUpdated(Shape):
-    """`delivery_location_updated`: from assignment to hand-over only."""
+class Fix(Shape):
+    """Where the driver is."""
 
     lat: float
     lng: float
     accuracy_m: float | None = None
     at: Moment
     age_s: float
+
+
+class LocationUpdated(Shape):
+    """`delivery_location_updated`: from assignment to hand-over only. It has no id."""
+
+    delivery_id: str
+    location: Fix
+
+
+class StreamClosed(Shape):
+    """`closed`: the stream's last message. `delivery_ended`: there is no more; otherwise come again."""
+
+    reason: str
 
 
 class WebhookData(Shape):
@@ -268,6 +281,7 @@ TRACKING: dict[str, type[Shape]] = {
     "delivery_status_updated": StatusUpdated,
     "delivery_eta_updated": EtaUpdated,
     "delivery_location_updated": LocationUpdated,
+    "closed": StreamClosed,
 }
 
 

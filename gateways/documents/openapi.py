@@ -8,9 +8,10 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from gateways.access.doors import DOORS, Door
-from gateways.documents import shapes
-from gateways.documents.answers import ANSWERS, TAGS, Answer
+from gateways.documents import desk_shapes, shapes
+from gateways.documents.answers import ANSWERS
 from gateways.documents.examples import BODIES
+from gateways.documents.row import TAGS, Answer
 
 Document = dict[str, Any]
 _REF = "#/components/schemas/{model}"
@@ -53,8 +54,6 @@ def document(app: FastAPI) -> Document:
         tags=[{"name": name, "description": about} for name, about in TAGS.items()],
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )  # fmt: skip
-    made["servers"] = [{"url": "/"}]
-    made["jsonSchemaDialect"] = "https://json-schema.org/draft/2020-12/schema"
     components = made.setdefault("components", {})
     kept = {name: one for name, one in components.get("schemas", {}).items() if "ValidationError" not in name}
     for name, example in BODIES.items():
@@ -98,7 +97,7 @@ def _successes(operation: Document, answer: Answer | None) -> Document:
             made["200"] = _json("It was so before; nothing changed.", shapes.Outcome)
         made["202"] = _json("Not decided in time; it will be.", shapes.Pending)
     for status, meaning in answer.also.items():
-        made[str(status)] = {"description": meaning}
+        made[str(status)] = _success(answer) | {"description": meaning} if status != 204 else {"description": meaning}
     return made
 
 
@@ -108,6 +107,8 @@ def _described(response: Document) -> bool:
 
 
 def _success(answer: Answer) -> Document:
+    if answer.status == 204:
+        return {"description": "Done."}
     if answer.media.startswith("text/"):
         return {"description": "As text.", "content": {answer.media: {"schema": {"type": "string"}}}}
     if answer.shape is None:
@@ -164,7 +165,7 @@ def _about(shape: Any) -> str:
 def _shapes() -> Document:
     models = [
         value
-        for value in vars(shapes).values()
+        for value in (vars(shapes) | vars(desk_shapes)).values()
         if isinstance(value, type) and issubclass(value, shapes.Shape) and value is not shapes.Shape
     ]
     _, made = models_json_schema([(model, "serialization") for model in models], ref_template=_REF, by_alias=True)

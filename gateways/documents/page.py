@@ -34,7 +34,7 @@ _PAGE = """<!doctype html>
 </html>
 """
 _SCRIPT = """SwaggerUIBundle({
-  url: '/openapi.json', dom_id: '#doors', deepLinking: true, docExpansion: 'none', filter: true,
+  url: '/openapi.json', dom_id: '#doors', deepLinking: true, docExpansion: 'list', filter: true,
   defaultModelsExpandDepth: -1, displayOperationId: true, validatorUrl: null, persistAuthorization: false
 });
 """

@@ -189,10 +189,6 @@ class Audit(Shape):
     events: list[AuditEvent]
 
 
-class Page(Shape):
-    """Rows, and where the next ones begin: `next` or `cursor` is given back as it is; null at the end."""
-
-
 class Document(Shape):
     """An object."""
 

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,10 +51,11 @@ ARROWS = {
         "dispatch.webhooks.targets",
         "projections.queries",
     ),
+    "baton": (),
     "deploy/local": (),
     "deploy/demo": ("deploy.local", "dispatch.contract", "dispatch.config", "dispatch.log", "dispatch.checker"),
 }
-OURS = ("dispatch", "projections", "gateways", "deploy")
+OURS = ("dispatch", "projections", "gateways", "deploy", "baton")
 SOURCES = [path for room in OURS for path in sorted((ROOT / room).rglob("*.py")) if "records" not in path.parts]
 
 
@@ -76,6 +78,11 @@ def test_imports_point_down_only(room: str) -> None:
         for name in imports(path):
             if name.split(".")[0] in OURS and name != "dispatch.__version__":
                 assert name.startswith(allowed), f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_the_client_can_be_shipped_alone() -> None:
+    found = {name.split(".")[0] for path in (ROOT / "baton").rglob("*.py") for name in imports(path)}
+    assert found - set(sys.stdlib_module_names) == {"baton", "httpx", "standardwebhooks", "websockets"}
 
 
 def test_the_core_has_no_clock_no_chance_and_no_io() -> None:
