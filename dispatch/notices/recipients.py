@@ -17,11 +17,12 @@ _DELIVERY = (
     "SELECT store_name, seller_order_id, delivery_eta, zone FROM deliveries WHERE delivery_id::text = %s"
 )  # fmt: skip
 _CONTACT = "SELECT name, phone, language FROM contacts WHERE delivery_id::text = %s"
+_DRIVER = "SELECT name, phone, language FROM driver_contacts WHERE driver_id = %s"
 
 
 @dataclass(frozen=True, slots=True)
 class Addressed:
-    """Fields of the texts, and a customer's name and phone. Personal data: used and dropped."""
+    """Fields of the texts, and a customer's or driver's name and phone. Personal data: used and dropped."""
 
     language: str
     fields: dict[str, str]
@@ -41,6 +42,8 @@ def addressed(connection: Connection, claimed: Claimed, rules: Rules, default_la
         contact = _row(connection, _CONTACT, claimed.delivery_id)
         if contact is None or order is None:
             return None
+    elif claimed.audience == "driver":
+        contact = _row(connection, _DRIVER, claimed.driver_id)
     zone = quiet.zone_of(rules.policy_for(str(order["zone"]) if order else "none").notices)
     details = claimed.details
     told_ms = _ms(details.get("delivery_eta_ms"))
@@ -64,6 +67,6 @@ def _ms(text: str | None) -> int:
     return int(text) if text and text.isdecimal() else 0
 
 
-def _row(connection: Connection, statement: str, delivery_id: str) -> dict[str, Any] | None:
+def _row(connection: Connection, statement: str, key: str) -> dict[str, Any] | None:
     with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(statement.encode(), (delivery_id,)).fetchone()
+        return cursor.execute(statement.encode(), (key,)).fetchone()

@@ -27,6 +27,9 @@ logger = logs.get("dispatch.notices.sender")
 Pool = ConnectionPool[psycopg.Connection[Any]]
 Reached = Callable[[str], None]
 """Told each step, for tests that end the process there."""
+Link = Callable[[str], str]
+"""Makes the address at which a customer follows a delivery; empty: there is none."""
+LINKED = ("customer", "driver_assigned")
 
 
 class Sender:
@@ -40,7 +43,9 @@ class Sender:
         language: str,
         dead: Callable[[Notice, str], None],
         reached: Reached = lambda _step: None,
+        link: Link = lambda _delivery_id: "",
     ) -> None:
+        self._link = link
         self._pool, self._rules, self._channels = pool, rules, channels
         self._language, self._dead, self._reached = language, dead, reached
         self._keyed = [name for name, channel in channels.items() if channel.keyed]
@@ -106,7 +111,8 @@ class Sender:
         try:
             if whom is None:
                 raise NotSent("nobody knows whom it goes to")
-            message = outgoing(claimed, whom)
+            linked = (claimed.audience, claimed.kind) == LINKED
+            message = outgoing(claimed, whom, self._link(claimed.delivery_id) if linked else "")
             self._reached("sending")
             channel.send(message)
             self._reached("sent")
@@ -143,8 +149,8 @@ class Sender:
         return self._rules.policy.notices
 
 
-def outgoing(claimed: Claimed, whom: Addressed) -> Outgoing:
-    """The notice in the recipient's words."""
+def outgoing(claimed: Claimed, whom: Addressed, link: str = "") -> Outgoing:
+    """The notice in the recipient's words, and the address at which to follow the delivery behind them."""
     said = templates.render(whom.language, claimed.audience, claimed.kind, whom.fields)
     return Outgoing(
         notice_id=claimed.notice_id,
@@ -152,7 +158,7 @@ def outgoing(claimed: Claimed, whom: Addressed) -> Outgoing:
         kind=claimed.kind,
         language=whom.language,
         title=said.title,
-        text=said.text,
+        text=f"{said.text} {link}".rstrip(),
         at_ms=round(claimed.at.timestamp() * 1000),
         level=claimed.level,
         delivery_id=claimed.delivery_id,

@@ -13,6 +13,7 @@ from dispatch.config import Settings
 from dispatch.contract import codec, topics
 from dispatch.contract.errors import ContractError
 from dispatch.contract.records.system import DeadLetter, Notice
+from dispatch.contract.tracking import new_link
 from dispatch.inputs.rules import Rules, RulesFollower
 from dispatch.log import logs
 from dispatch.log.application import Record
@@ -50,7 +51,10 @@ class Notifier:
         by_audience = channels_of(settings, self._client)
         names = {audience: [one.name for one in found] for audience, found in by_audience.items()}
         self._namespace, self._reached = settings.namespace, reached
-        self._producer = Producer({"bootstrap.servers": settings.kafka, "enable.idempotence": True})
+        self._tracking = (settings.tracking_url, settings.tracking_after_s)
+        self._producer = Producer(
+            {"bootstrap.servers": settings.kafka, "enable.idempotence": True, "partitioner": "murmur2_random"}
+        )
         self._consumer = Consumer(
             {
                 "bootstrap.servers": settings.kafka,
@@ -70,7 +74,7 @@ class Notifier:
         )
         self._intake = Intake(self._consumer, settings.namespace, rules, names)
         by_name = {one.name: one for found in by_audience.values() for one in found}
-        self._sender = Sender(self._pool, rules, by_name, settings.language, self._dead, reached)
+        self._sender = Sender(self._pool, rules, by_name, settings.language, self._dead, reached, self._link)
 
     def parts(self) -> dict[str, str]:
         """For /ready."""
@@ -123,6 +127,16 @@ class Notifier:
         place = (self._namespace + topics.NOTICES.name, -1, -1)
         self._letter(place, key, codec.encode(notice), ("NoticeDead", f"{notice.notice_id}: {cause}", "channel"))
         self._producer.flush(10)
+
+    def _link(self, delivery_id: str) -> str:
+        """A new tracking link, in the log before it is told; empty: customers have no address to follow at."""
+        base, after_s = self._tracking
+        if not base:
+            return ""
+        token, link = new_link(delivery_id, "notifier", time.time_ns() // 1_000_000, after_s)
+        name = self._namespace + topics.TRACKING_LINKS.name
+        self._producer.produce(name, codec.encode(link), link.token_hash.encode())
+        return base + token if self._producer.flush(5) == 0 else ""
 
     def _letter(
         self, source: tuple[str, int, int], key: bytes | None, value: bytes | None, wrong: tuple[str, str, str]

@@ -23,6 +23,8 @@ from projections import queries_tracking as queries
 
 PUSH_S = 9.0
 """At least so often something is pushed; 10 s are promised."""
+FIRST_PUSH_S = 2.0
+"""The first one tells of a place that changed while the stream began."""
 PLACE_S = 1.0
 """No more than a place in so long a time."""
 _ALL = 1_000_000
@@ -63,7 +65,8 @@ class Following:
                 self.waiting.end(problem.code)
             for chunk in begun:
                 yield chunk
-            pushed_s = placed_s = time.monotonic()
+            placed_s = time.monotonic()
+            pushed_s = placed_s - PUSH_S + FIRST_PUSH_S
             while not (self._over or self.waiting.over):
                 due_s = min(pushed_s + PUSH_S, placed_s + PLACE_S if self.waiting.place else pushed_s + PUSH_S)
                 chunks = []
@@ -115,8 +118,9 @@ class Following:
     def _look(self, row: Row) -> None:
         """Who has it and where they are, as the read model knows."""
         self._hold(row["driver_id"] if row["status"] in queries.SHOWN else "")
-        if self._holder:
-            self._place = words.location(row, datetime.now(UTC)) and row
+        known = row if self._holder and row["placed_at"] is not None else None
+        if known and (self._place is None or known["placed_at"] > self._place["placed_at"]):
+            self._place = known
 
     def _hold(self, driver_id: str) -> None:
         if driver_id == self._holder:
@@ -207,8 +211,7 @@ class Following:
             row = await self._row(0)
             if row["version"] > self._told[0]:
                 return await self._missed(row["version"]) or [HEARTBEAT]
-            if not self._place:
-                self._look(row)
+            self._look(row)
         except Problem as problem:
             if problem.status != 503:
                 self.waiting.end(problem.code)

@@ -1,8 +1,6 @@
-"""Links by which somebody follows a delivery. The token is 192 random bits; only its SHA-256 is kept anywhere."""
+"""Makes, checks and revokes the links by which somebody follows a delivery."""
 
 import asyncio
-import hashlib
-import secrets
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -12,16 +10,14 @@ from msgspec.structs import replace
 from dispatch.contract import topics
 from dispatch.contract.limits import check
 from dispatch.contract.records.system import TrackingLink
+from dispatch.contract.tracking import hashed, new_link
 from gateways.commands import now_ms
 from gateways.log_client import LogClient
 from gateways.problems import Problem
 from gateways.reads import Reads
 from projections import queries_tracking as queries
 
-TOKEN_BYTES = 24
 _LONGEST = 64
-_DAYS_MS = 7 * 86_400_000
-"""No link opens anything for longer, whatever becomes of the delivery."""
 _KNOWN_S, _KNOWN = 5.0, 20_000
 """So long a token that was found is believed: as late a revoked one may still open."""
 _THERE_S, _AGAIN_S = 2.0, 0.05
@@ -34,11 +30,6 @@ class Made:
     token: str
     url: str
     expires_at_ms: int
-
-
-def hashed(token: str) -> str:
-    """What is kept of a token."""
-    return hashlib.sha256(token.encode(errors="replace")).hexdigest()
 
 
 class Links:
@@ -54,11 +45,7 @@ class Links:
 
     def issue(self, delivery_id: str, by: str) -> Made:
         """A link, on its way into the log. Raises Problem 503 when Kafka takes nothing."""
-        token, at_ms = secrets.token_urlsafe(TOKEN_BYTES), now_ms()
-        link = TrackingLink(
-            token_hash=hashed(token), delivery_id=delivery_id, issued_at_ms=at_ms, issued_by=by,
-            expires_at_ms=at_ms + _DAYS_MS, after_s=self._after_s,
-        )  # fmt: skip
+        token, link = new_link(delivery_id, by, now_ms(), self._after_s)
         self._send(link)
         return Made(token, self.url_of(token), link.expires_at_ms)
 
