@@ -20,7 +20,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import decisions, eta, peers, presence, whole, zones
+from bench import decisions, eta, peers, presence, sockets, whole, zones
 from deploy.local import Kafka
 from dispatch.log.logs import configure
 from dispatch.processors.service import rest_the_collector
@@ -133,6 +133,11 @@ def measure_wakeups(status: dict[str, Any]) -> Figures:
     return {**presence.wakeups(status)}
 
 
+def measure_sockets(status: dict[str, Any]) -> Figures:
+    """5,000 drivers' sockets on one gateway."""
+    return {**sockets.run(status)}
+
+
 def measure_zones(_nothing: None) -> Figures:
     """Which of 5,000 polygons a place lies in."""
     return {**zones.lookups()}
@@ -151,6 +156,7 @@ PARTS: dict[str, tuple[Callable[[], Any], Callable[[Any], Figures]]] = {
     "latency": (whole.running, measure_latency),
     "pings": (whole.running, measure_pings),
     "wakeups": (whole.running, measure_wakeups),
+    "sockets": (whole.running, measure_sockets),
     "zones": (nullcontext, measure_zones),
     "eta": (nullcontext, measure_eta),
 }
