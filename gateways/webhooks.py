@@ -18,14 +18,15 @@ from dispatch.webhooks.sealing import Seal, new_secret, seal_of
 from dispatch.webhooks.targets import LONGEST_URL, Resolve, TargetRefused, check, resolved
 from gateways.access import principal
 from gateways.commands import json, now_ms
-from gateways.models import Body, Identifier, Short
+from gateways.models import Body, Identifier
 from gateways.problems import Problem, unreachable
 from gateways.reads import Reads
 
 Url = Annotated[str, Field(min_length=1, max_length=LONGEST_URL, description="https://, of the public internet")]
 EventType = Literal[kinds.TYPES]  # type: ignore[valid-type]
 EventTypes = Annotated[list[EventType], Field(max_length=len(kinds.TYPES), description="Which are told; none: all.")]
-Why = Annotated[str, Field(max_length=200, description="Why; wanted of ops and admins.")]
+Why = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$", description="Why; wanted of ops and admins.")]
+Words = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 _SECRET = {"cache-control": "no-store"}
 
 
@@ -35,7 +36,7 @@ class EndpointBody(Body):
     seller_id: Identifier
     url: Url
     event_types: EventTypes = Field([])
-    description: Short = ""
+    description: Words = ""
     reason: Why = ""
 
 
@@ -44,7 +45,7 @@ class EndpointChange(Body):
 
     url: Url | None = None
     event_types: EventTypes | None = None
-    description: Short | None = None
+    description: Words | None = None
     reason: Why = ""
 
 
@@ -221,7 +222,7 @@ def routes(webhooks: Webhooks) -> APIRouter:
 
     @router.delete(one)
     async def delete_endpoint(
-        endpoint_id: EndpointId, request: Request, reason: Annotated[str, Query(max_length=200)] = ""
+        endpoint_id: EndpointId, request: Request, reason: Annotated[Why, Query()] = ""
     ) -> Response:
         """Tells it nothing more, and forgets what it was told."""
         await webhooks.delete(request, endpoint_id, reason)

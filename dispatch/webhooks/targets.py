@@ -27,6 +27,7 @@ _OWN_NAMES = ("localhost", "local", "internal", "intranet", "lan", "home", "corp
 _CLOSED = tuple(
     ipaddress.ip_network(one)
     for one in (
+        "192.0.0.0/24",  # protocol assignments, which not every Python knows to be closed
         "168.63.129.16/32",  # a cloud's own services at a public address
         "192.88.99.0/24",  # 6to4 relays
         "2001::/23",  # protocol assignments, Teredo within

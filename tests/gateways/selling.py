@@ -1,0 +1,219 @@
+"""Sellers' servers that answer as they are told to, the webhooks process beside the whole system, and what is asked."""
+
+import datetime
+import ipaddress
+import json
+import os
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import psycopg
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from standardwebhooks import Webhook
+from whole_system import System, an_order
+
+from dispatch.webhooks import service
+
+
+class Came(NamedTuple):
+    """A request as a seller's server sees it."""
+
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return json.loads(self.body)["data"]
+
+    @property
+    def type(self) -> str:
+        return str(json.loads(self.body)["type"])
+
+
+Answering = Callable[[int, Came], tuple[int, dict[str, str]]]
+"""From the number of the request and the request: status and headers."""
+
+
+class Shop:
+    """A seller's server. `certificate`: speaks TLS with this file of key and certificate."""
+
+    def __init__(self, answer: Answering = lambda _number, _came: (200, {}), certificate: Path | None = None) -> None:
+        outer = self
+        self.answer, self.came = answer, list[Came]()
+        lock = threading.Lock()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                with lock:
+                    came = Came({key.lower(): value for key, value in self.headers.items()}, body)
+                    outer.came.append(came)
+                    number = len(outer.came)
+                status, headers = outer.answer(number, came)
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                """Silent."""
+
+        class Quiet(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, *_: Any) -> None:
+                """Whoever hangs up is expected."""
+
+        self._server = Quiet(("127.0.0.1", 0), Handler)
+        scheme, port = "http", self._server.server_address[1]
+        if certificate is not None:
+            scheme, context = "https", ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"{scheme}://localhost:{port}/hook?shop=1"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def types(self) -> list[str]:
+        return [one.type for one in self.came]
+
+    def ids(self) -> list[str]:
+        return [one.headers["webhook-id"] for one in self.came]
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def certificate(file: Path) -> Path:
+    """A certificate of one's own for localhost, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            critical=False,
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    return file
+
+
+class Market:
+    """The whole system with the webhooks process in it, and shops."""
+
+    def __init__(self, system: System) -> None:
+        self.system, self.shops = system, list[Shop]()
+        self._stop, self._thread = threading.Event(), threading.Thread()
+        self.start()
+
+    def start(self) -> None:
+        """The webhooks process, as a thread."""
+        self._stop = threading.Event()
+        stop, settings = self._stop, self.system.settings
+        self._thread = threading.Thread(target=lambda: service.run(settings, stop), name="webhooks")
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(30)
+
+    def mortal(self, crash_at: str) -> "subprocess.Popen[bytes]":
+        """The webhooks process as one that kills itself with SIGKILL at a step."""
+        settings = self.system.settings
+        environment = os.environ | {
+            "BATON_KAFKA": settings.kafka, "BATON_POSTGRES": settings.postgres, "BATON_VALKEY": settings.valkey,
+            "BATON_NAMESPACE": settings.namespace, "BATON_HOME": str(settings.home), "CRASH_AT": crash_at,
+        }  # fmt: skip
+        program = Path(__file__).with_name("mortal_webhooks.py")
+        return subprocess.Popen([sys.executable, str(program)], env=environment, stderr=subprocess.DEVNULL)
+
+    def close(self) -> None:
+        self.stop()
+        for shop in self.shops:
+            shop.close()
+
+    def shop(self, *arguments: Any) -> Shop:
+        self.shops.append(Shop(*arguments))
+        return self.shops[-1]
+
+    def endpoint(self, seller: str, shop: Shop, **more: Any) -> dict[str, Any]:
+        """Registers; with its secret."""
+        body = {"seller_id": seller, "url": shop.url, "reason": "for the test", **more}
+        answer = self.system.post("/v2/webhooks/endpoints", body)
+        assert answer.status_code == 201, answer.text
+        made: dict[str, Any] = answer.json()
+        return made
+
+    def act(self, endpoint: dict[str, Any], act: str, **body: Any) -> httpx.Response:
+        path = f"/v2/webhooks/endpoints/{endpoint['endpoint_id']}/{act}"
+        return self.system.post(path, {"reason": "for the test", **body})
+
+    def read(self, endpoint: dict[str, Any], more: str = "") -> dict[str, Any]:
+        answer = self.system.http.get(f"/v2/webhooks/endpoints/{endpoint['endpoint_id']}{more}")
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def attempts(self, endpoint: dict[str, Any]) -> list[dict[str, Any]]:
+        """The oldest first."""
+        return list(reversed(self.read(endpoint, "/attempts")["attempts"]))
+
+    def order(self, seller: str) -> dict[str, Any]:
+        """Places one, in the sea, where no driver is; gives the order."""
+        order = an_order(seller_id=seller)
+        order["pickup"] = {"name": "Anker", "lat": -40.0, "lng": -120.0}
+        order["dropoff"] = {"lat": -40.01, "lng": -120.0, "address": "Basler Str. 1"}
+        answer = self.system.post("/v2/orders", order)
+        assert answer.status_code in (200, 201), answer.text
+        return order | {"delivery_id": answer.json()["delivery_id"]}
+
+    def cancel(self, order: dict[str, Any]) -> None:
+        path = f"/v2/orders/{order['seller_id']}/{order['seller_order_id']}/cancel"
+        answer = self.system.post(path, {"reason": "no longer wanted"})
+        assert answer.status_code == 200, answer.text
+
+    def until(self, true: Callable[[], Any], what: str) -> None:
+        self.system.until(true, what, 20)
+
+    def rows(self, statement: str) -> list[Any]:
+        with psycopg.connect(self.system.settings.postgres) as connection:
+            return connection.execute(statement.encode()).fetchall()
+
+
+def verified(came: Came, secret: str) -> dict[str, Any]:
+    """As a seller's own program checks it, with the library that there is for it."""
+    said: dict[str, Any] = Webhook(secret).verify(came.body, came.headers)
+    return said
+
+
+def slowly(seconds: float) -> Answering:
+    def answer(_number: int, _came: Came) -> tuple[int, dict[str, str]]:
+        time.sleep(seconds)
+        return 200, {}
+
+    return answer
