@@ -28,6 +28,7 @@ from gateways.models import (
 from gateways.problems import Problem
 from gateways.reads import Reads
 from gateways.sockets import Sockets
+from projections import queries_proof
 
 _MINUTE_MS = 60_000
 PERSONAL = ("name", "phone", "language")
@@ -143,7 +144,9 @@ def _hands(router: APIRouter, commander: Commander, reads: Reads) -> None:
     @router.get("/v2/drivers/{driver_id}/deliveries/{delivery_id}")
     async def in_hand(driver_id: Id, delivery_id: Id) -> Response:
         """A delivery with customer and exact place, for the driver who holds it and while they do."""
-        return json(await reads.in_hand(driver_id, delivery_id), headers={"cache-control": "no-store"})
+        held = await reads.in_hand(driver_id, delivery_id)
+        proof = await reads.ask(queries_proof.wanted, delivery_id)
+        return json(held | {"proof": proof}, headers={"cache-control": "no-store"})
 
     async def held(request: Request, names: tuple[str, str], body: Any, kind: type[Any]) -> Response:
         driver_id, delivery_id = names

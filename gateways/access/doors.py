@@ -142,6 +142,7 @@ DOORS: tuple[Door, ...] = (
     Door("POST", "/v2/deliveries/{delivery_id}/tracking-links", _SELLERS | _DESK, Owner.DELIVERY, "write"),
     Door("DELETE", "/v2/deliveries/{delivery_id}/tracking-links", _SELLERS | _DESK, Owner.DELIVERY, "write"),
     Door("GET", "/v2/track/{token}", _PUBLIC, Owner.TRACKING),
+    Door("GET", "/v2/track/{token}/pin", _PUBLIC, Owner.TRACKING),
     Door("GET", "/v2/track/{token}/events", _PUBLIC, Owner.TRACKING, "stream"),
     # Operations
     Door("GET", "/v2/admin/events", _DESK, rate="stream"),

@@ -42,7 +42,7 @@ class Near:
             problem = Problem(503, "busy", "Too many ask who is near at the moment; try again.")
             problem.headers = {"retry-after": "1"}
             raise problem
-        answer = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[SearchResult] = asyncio.get_running_loop().create_future()
         self._waiting.append((need, answer))
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask())

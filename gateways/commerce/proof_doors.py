@@ -12,6 +12,7 @@ from gateways.commands import DELIVERIES, Commander, json, outcome
 from gateways.models import AdminNoteBody, Id, ProgressBody
 from gateways.problems import Problem
 from gateways.reads import Reads
+from projections import queries_proof
 
 
 async def stepped(commander: Commander, request: Request, names: tuple[str, str], body: ProgressBody) -> Response:
@@ -44,6 +45,12 @@ def routes(commander: Commander, reads: Reads) -> APIRouter:
     async def proof(delivery_id: Id) -> Response:
         """What was asked for, and what came at the store and at the door."""
         return json(shown(await reads.delivery(delivery_id)))
+
+    @router.get("/v2/track/{token}/pin")
+    async def pin(token: str, request: Request) -> Response:  # noqa: ARG001 - the gate has looked at the token
+        """The PIN that the customer says at the door, for who has their tracking URL; null when none is wanted."""
+        found = await reads.ask(queries_proof.pin, principal.of(request).delivery_id)
+        return json({"pin": found}, headers={"cache-control": "no-store"})
 
     @router.post("/v2/admin/deliveries/{delivery_id}/deliver")
     async def deliver(delivery_id: Id, body: AdminNoteBody, request: Request) -> Response:
