@@ -224,7 +224,8 @@ class Operations:
              "enable.auto.commit": False, "enable.partition.eof": True, "isolation.level": "read_committed",
              "auto.offset.reset": "error"}
         )  # fmt: skip
-        until, heard = time.monotonic() + _AGAIN_S, []
+        until = time.monotonic() + _AGAIN_S
+        heard: list[Heard] = []
         try:
             consumer.assign([TopicPartition(self._names[topic], number, since[topic, number])
                              for topic, number in behind])  # fmt: skip

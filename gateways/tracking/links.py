@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -100,5 +101,5 @@ def unknown_order() -> Problem:
     return Problem(404, "unknown_order", "No delivery of this id is known.")
 
 
-def _ms(moment: object) -> int:
-    return round(moment.timestamp() * 1000)  # type: ignore[attr-defined]
+def _ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)

@@ -22,13 +22,14 @@ from gateways.tracking.desk import Operations, Reader
 from gateways.tracking.feed import Feed
 from gateways.tracking.following import Following, position
 from gateways.tracking.links import Links, unknown_order
-from gateways.tracking.streams import EventStream, Readers, last_event_id
+from gateways.tracking.streams import OF_ONE, OF_SERVICE, EventStream, Readers, last_event_id
 from projections import queries_tracking as queries
 
 Token = Annotated[str, Path(description="As it stands in a tracking URL.")]
 Still = Callable[[], Awaitable[str]]
 _UUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}")
 _MAP_AT_ONCE = 5_000
+_SERVICE = "order_service "
 _NO_MORE = 204
 """Tells an EventSource not to come again."""
 
@@ -96,7 +97,7 @@ class Tracking:
         return self._stream("operations", _name(who), reader.waiting, source, lambda: reader.waiting.over)
 
     def _stream(self, kind: str, whose: str, waiting: Any, source: Any, reason: Callable[[], str]) -> Response:
-        self.readers.check(whose)
+        self.readers.check(whose, OF_SERVICE if whose.startswith(_SERVICE) else OF_ONE)
         return EventStream(kind, source, reason, lambda: self.readers.one_more(whose, waiting))
 
 

@@ -22,8 +22,8 @@ WAITING = 500
 """Messages that may wait for one reader."""
 SEND_S = 20.0
 """How long a reader may take nothing at all."""
-OF_ONE, OF_ALL = 10, 5_000
-"""Streams of one principal or link at once, and of one gateway."""
+OF_ONE, OF_SERVICE, OF_ALL = 10, 500, 5_000
+"""Streams of one person or link at once, of one order service, and of one gateway."""
 HEARTBEAT = b": here\n\n"
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no", "content-type": "text/event-stream; charset=utf-8"}
 _OPEN = Gauge("baton_gateway_streams", "Streams of server-sent events that are open, by kind.", ["kind"])
@@ -109,12 +109,12 @@ class Readers:
             if not self._open[whose]:
                 del self._open[whose]
 
-    def check(self, whose: str) -> None:
+    def check(self, whose: str, most: int = OF_ONE) -> None:
         """Raises Problem 429 or 503 when there is no room for one more."""
         if self._ending or len(self._waiting) >= OF_ALL:
             problem = Problem(503, "no_room", f"This gateway has {len(self._waiting)} streams; try again.")
-        elif self._open[whose] >= OF_ONE:
-            problem = Problem(429, "too_many_streams", f"{OF_ONE} streams are open already; close one first.")
+        elif self._open[whose] >= most:
+            problem = Problem(429, "too_many_streams", f"{most} streams are open already; close one first.")
         else:
             return
         problem.headers = {"retry-after": "5"}

@@ -18,7 +18,7 @@ def read(key: bytes | None, value: bytes | None) -> tuple[str, Row | None] | Non
     """The delivery and its row, or None for a row to delete; None for a driver's contact. Raises ContractError."""
     name = (key or b"").decode("ascii", "replace")
     contact = contact_of(name, value)
-    row = contact and {column: getattr(contact, column) for column in CONTACTS.columns}
+    row = None if contact is None else {column: getattr(contact, column) for column in CONTACTS.columns}
     return (name, row) if _is_delivery(name) else None
 
 

@@ -11,7 +11,7 @@ def read(key: bytes | None, value: bytes | None) -> tuple[str, Row | None] | Non
     if not name.startswith(OF_DRIVER):
         return None
     contact = contact_of(name, value)
-    row = contact and {column: getattr(contact, column) for column in DRIVER_CONTACTS.columns}
+    row = None if contact is None else {column: getattr(contact, column) for column in DRIVER_CONTACTS.columns}
     return name.removeprefix(OF_DRIVER), row
 
 

@@ -8,12 +8,16 @@ from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
+import uvicorn
 from whole_system import PLACE, System, an_order, heard, problem
 
+from deploy.local.servers import free_port
 from dispatch.contract import topics
 from dispatch.log.reading import read_all
+from gateways.app import create_app
 
 pytestmark = pytest.mark.servers
 UNKNOWN = "00000000-0000-5000-8000-000000000000"
@@ -23,12 +27,12 @@ Message = dict[str, Any]
 class Stream:
     """What a stream of server-sent events said, read by a thread of its own."""
 
-    def __init__(self, system: System, path: str, last: str = "") -> None:
+    def __init__(self, system: System, path: str, last: str = "", url: str = "") -> None:
         self.messages: list[Message] = []
         self.status = 0
         self.over = threading.Event()
         headers = {"accept": "text/event-stream"} | ({"last-event-id": last} if last else {})
-        self._connection = HTTPConnection(system.url.removeprefix("http://"), timeout=30)
+        self._connection = HTTPConnection((url or system.url).removeprefix("http://"), timeout=30)
         self._connection.connect()
         self._socket = self._connection.sock
         self._thread = threading.Thread(target=self._read, args=(path, headers))
@@ -70,12 +74,28 @@ class Stream:
 
 
 @contextmanager
-def streamed(system: System, path: str, last: str = "") -> Iterator[Stream]:
-    stream = Stream(system, path, last)
+def streamed(system: System, path: str, last: str = "", url: str = "") -> Iterator[Stream]:
+    stream = Stream(system, path, last, url)
     try:
         yield stream
     finally:
         stream.close()
+
+
+@pytest.fixture(scope="module")
+def other_gateway(system: System) -> Iterator[str]:
+    """A second gateway of the same system; where it is."""
+    settings = system.settings.model_copy(update={"gateway_port": free_port(), "slot": 1})
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(settings), host="127.0.0.1", port=settings.gateway_port, log_level="warning")
+    )
+    thread = threading.Thread(target=server.run, name="other gateway")
+    thread.start()
+    url = f"http://127.0.0.1:{settings.gateway_port}"
+    system.until(lambda: server.started and httpx.get(f"{url}/ready").status_code == 200, "the other gateway is ready")
+    yield url
+    server.should_exit = True
+    thread.join(30)
 
 
 @pytest.fixture(autouse=True)
@@ -191,7 +211,7 @@ def test_a_link_opens_one_delivery_until_it_is_revoked_and_no_other_answer_tells
     assert all(body == bodies[0] for body in bodies)
 
 
-def test_a_stream_tells_everything_once_and_goes_on_after_what_was_read(system: System) -> None:
+def test_a_stream_tells_everything_once_and_goes_on_at_another_gateway(system: System, other_gateway: str) -> None:
     at_work(system, "ben")
     held = assigned(system, "ben")
     name = held["delivery_id"]
@@ -209,7 +229,7 @@ def test_a_stream_tells_everything_once_and_goes_on_after_what_was_read(system: 
         system.until(lambda: first.statuses() == ["assigned", "enroute_to_pickup"], "on the way")
         last = first.ids()[-1]
     step(system, "ben", held, "arrived_at_pickup", "picked_up")
-    with streamed(system, f"/v2/orders/{name}/events", last) as second:
+    with streamed(system, f"/v2/orders/{name}/events", last, other_gateway) as second:
         system.until(lambda: second.statuses() == ["arrived_at_pickup", "picked_up"], "what was missed, and no more")
         step(system, "ben", held, "enroute_to_dropoff", "delivered")
         assert second.over.wait(20)
@@ -229,7 +249,7 @@ def test_a_stream_tells_everything_once_and_goes_on_after_what_was_read(system: 
     problem(system.http.get(f"/v2/orders/{UNKNOWN}/events"), 404, "unknown_order")
 
 
-def test_operations_hear_of_statuses_escalations_and_places_and_see_the_map(system: System) -> None:
+def test_operations_hear_of_escalations_and_places_and_see_the_map(system: System, other_gateway: str) -> None:
     at_work(system, "cleo")
     system.until(lambda: system.http.get("/v2/drivers/cleo").status_code == 200, "known")
     with streamed(system, "/v2/admin/events?locations=true") as desk, \
@@ -253,7 +273,7 @@ def test_operations_hear_of_statuses_escalations_and_places_and_see_the_map(syst
         system.until(lambda: any(one["driver_id"] == "cleo" and one["lat"] == 48.003 for one in places()), "she moved")
         assert other.named("unassigned_order_escalated") == []
         heard_live = [message["id"] for message in desk.messages if "id" in message and message["id"] != mark]
-    with streamed(system, "/v2/admin/events", mark) as again:
+    with streamed(system, "/v2/admin/events", mark, other_gateway) as again:
         system.until(lambda: again.named("unassigned_order_escalated"), "heard again from the log")
         about = [message["data"].get("delivery_id") for message in again.messages]
         assert name in about
