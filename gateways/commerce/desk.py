@@ -11,7 +11,7 @@ from dispatch.contract.errors import ContractError
 from dispatch.core.policy_document import Change, PolicyRefused
 from dispatch.core.policy_document import Problem as Finding
 from dispatch.core.zone_files import ZoneFileError
-from dispatch.inputs import changes
+from dispatch.inputs.changes import ChangedMeanwhile, NotReached, OtherVersion, TooSoon, UnknownName
 from dispatch.log.errors import Misconfigured
 from gateways.problems import Problem, unreachable
 
@@ -58,17 +58,17 @@ def refused(error: Misconfigured) -> Problem:
     """Why a change was not made."""
     said = plain(str(error))
     match error:
-        case changes.UnknownName(kind=kind):
+        case UnknownName(kind=kind):
             return Problem(404, f"unknown_{kind}", said)
-        case changes.ChangedMeanwhile():
+        case ChangedMeanwhile():
             return Problem(409, "changed_meanwhile", said)
-        case changes.OtherVersion():
+        case OtherVersion():
             return Problem(412, "other_version", said)
-        case changes.TooSoon(wait_s=wait_s):
+        case TooSoon(wait_s=wait_s):
             problem = Problem(429, "asked_too_soon", said)
             problem.headers = {"retry-after": str(max(1, round(wait_s + 0.5)))}
             return problem
-        case changes.NotReached():
+        case NotReached():
             return unreachable("Kafka")
     return Problem(422, "invalid", said)
 

@@ -11,9 +11,11 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from dispatch.contract.records.system import FeatureFlagToggled, FlagPublished, PolicyPublished
 from dispatch.core.policy import Flag, Flags, Policy
 from dispatch.core.policy_document import PolicyRefused, differences, parse, whole
-from dispatch.inputs import rulebook
 from dispatch.inputs.changes import OtherVersion
-from dispatch.inputs.rulebook import InForce, Rule
+from dispatch.inputs.rulebook import InForce, Rule, next_policy, policy_in, toggled
+from dispatch.inputs.rulebook import change as change_rules
+from dispatch.inputs.rulebook import history as rules_history
+from dispatch.inputs.rulebook import in_force as rules_in_force
 from gateways.access import principal
 from gateways.commands import json
 from gateways.commerce.bodies import FlagBody, PolicyBody, PolicyChangesBody, PolicyCheckBody
@@ -35,15 +37,15 @@ class Rulebook:
 
     async def in_force(self) -> InForce:
         """What the topics say now."""
-        return await self._desk.read(rulebook.in_force, *self._at)
+        return await self._desk.read(rules_in_force, *self._at)
 
     async def history(self) -> list[PolicyPublished | FeatureFlagToggled]:
         """Every version and every change, oldest first."""
-        return await self._desk.read(rulebook.history, *self._at)
+        return await self._desk.read(rules_history, *self._at)
 
     async def change(self, decide: Callable[[InForce], Sequence[Rule]]) -> tuple[InForce, Sequence[Rule]]:
         """Puts in force what `decide` makes of what is in force."""
-        return await self._desk.change(rulebook.change, *self._at, decide)
+        return await self._desk.change(change_rules, *self._at, decide)
 
 
 def routes(book: Rulebook) -> APIRouter:
@@ -86,7 +88,7 @@ def _policy(router: APIRouter, book: Rulebook) -> None:
         versions, was = [], Policy()
         for rule in await book.history():
             if isinstance(rule, PolicyPublished):
-                now = rulebook.policy_in(rule)
+                now = policy_in(rule)
                 if before is None or rule.version < before:
                     versions.append(
                         {"version": rule.version, **_last(rule), "differences": told(differences(was, now))}
@@ -110,11 +112,11 @@ def _changing(router: APIRouter, book: Rulebook) -> None:
             policy = make(found.policy or Policy())
             if found.policy is not None and not differences(found.policy, policy):
                 return []
-            return [rulebook.next_policy(found, policy, actor, reason)]
+            return [next_policy(found, policy, actor, reason)]
 
         found, made = await book.change(decide)
         version = made[0].version if made else _version(found)
-        policy = rulebook.policy_in(made[0]) if made and isinstance(made[0], PolicyPublished) else found.policy
+        policy = policy_in(made[0]) if made and isinstance(made[0], PolicyPublished) else found.policy
         body = {"version": version, "differences": told(differences(found.policy or Policy(), policy or Policy()))}
         return json(body, headers={"etag": f'"{version}"'})
 
@@ -157,7 +159,7 @@ def _flags(router: APIRouter, book: Rulebook) -> None:
 
         def decide(found: InForce) -> tuple[Rule, ...]:
             flag = msgspec.structs.replace(found.flag(name), **given)
-            return rulebook.toggled(found, name, flag, actor, body.reason)
+            return toggled(found, name, flag, actor, body.reason)
 
         found, made = await book.change(decide)
         after = {**found.flags, **{rule.flag: rule for rule in made if isinstance(rule, FlagPublished)}}

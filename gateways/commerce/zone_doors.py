@@ -8,8 +8,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from dispatch.contract.records.system import IncentivePublished
-from dispatch.core import zone_files
-from dispatch.inputs import zone_store
+from dispatch.core.zone_files import read as read_zones
+from dispatch.core.zone_files import write as write_zones
+from dispatch.inputs.zone_store import board_now, checked_note, end_incentive, import_zones, listed, set_incentive
+from dispatch.inputs.zone_store import incentive as new_incentive
+from dispatch.inputs.zone_store import request_drivers as ask_drivers
 from dispatch.inputs.zones import ZoneBoard
 from dispatch.log.errors import Misconfigured
 from gateways.access import principal
@@ -35,7 +38,7 @@ class Map:
         """Version and text."""
         table = self._board().table
         if self._written[0] is not table:
-            self._written = (table, zone_files.write(list(table.zones.values())))
+            self._written = (table, write_zones(list(table.zones.values())))
         return table.version, self._written[1]
 
 
@@ -51,7 +54,7 @@ class ZoneDesk:
 
     async def board(self) -> ZoneBoard:
         """As the topics have it now: who wrote a moment ago sees it."""
-        return await self.desk.read(zone_store.board_now, *self.at)
+        return await self.desk.read(board_now, *self.at)
 
 
 def routes(zones: ZoneDesk, board: Callable[[], ZoneBoard], rules: RulesInForce) -> APIRouter:
@@ -89,11 +92,11 @@ def _map(router: APIRouter, zones: ZoneDesk, rules: RulesInForce) -> None:
     @router.put("/v2/admin/zones")
     async def import_(request: Request, reason: Reason, empty: bool = False) -> Response:
         """Makes the zones of a FeatureCollection the zones in force; others are removed. All or nothing."""
-        made = await zones.desk.read(zone_files.read, await request.body())
+        made = await zones.desk.read(read_zones, await request.body())
         if not made and not empty:
             raise Problem(422, "zones_refused", "The collection holds no zone; with ?empty=true all zones are removed.")
         actor = principal.of(request).subject
-        published = await zones.change(zone_store.import_zones, made, actor, _noted(reason))
+        published = await zones.change(import_zones, made, actor, _noted(reason))
         return json({"version": published.version, "zones": len(made)}, headers={"etag": f'"{published.version}"'})
 
     @router.post("/v2/admin/zones/{zone}/request-drivers", status_code=202)
@@ -112,7 +115,7 @@ def _incentives(router: APIRouter, zones: ZoneDesk) -> None:
     async def incentives(over: Annotated[bool, Query(description="Those that are over, too.")] = False) -> Response:
         """The bonuses that run or are to come."""
         now = now_ms()
-        found = zone_store.listed(await zones.board())
+        found = listed(await zones.board())
         return json({"incentives": [_told(one, now) for one in found if over or one.ends_at_ms > now]})
 
     @router.post("/v2/admin/incentives", status_code=201)
@@ -121,32 +124,30 @@ def _incentives(router: APIRouter, zones: ZoneDesk) -> None:
         starts = body.starts_at
         starts = starts.replace(tzinfo=UTC) if starts is not None and starts.tzinfo is None else starts
         made = await zones.desk.read(
-            lambda: zone_store.incentive(
+            lambda: new_incentive(
                 body.zone, bonus_minor=body.bonus_minor, currency=body.currency, hours=body.hours,
                 starts_ms=round(starts.timestamp() * 1000) if starts else None, name=body.incentive_id,
                 note=body.reason, actor_id=principal.of(request).subject,
             )
         )  # fmt: skip
-        await zones.change(zone_store.set_incentive, made)
+        await zones.change(set_incentive, made)
         return json(_told(made, now_ms()), 201)
 
     @router.delete("/v2/admin/incentives/{incentive_id}")
     async def end(incentive_id: Id, request: Request, reason: Reason) -> Response:
         """Ends a bonus now; what it was paid for stays paid."""
-        ended = await zones.change(
-            zone_store.end_incentive, incentive_id, principal.of(request).subject, _noted(reason)
-        )
+        ended = await zones.change(end_incentive, incentive_id, principal.of(request).subject, _noted(reason))
         return json(_told(ended, now_ms()))
 
 
 def _asked(brokers: str, namespace: str, zone: str, note: str, actor_id: str, every_s: float) -> Any:
-    note = zone_store.checked_note(note)
-    return zone_store.request_drivers(brokers, namespace, zone, note=note, actor_id=actor_id, every_s=every_s)
+    note = checked_note(note)
+    return ask_drivers(brokers, namespace, zone, note=note, actor_id=actor_id, every_s=every_s)
 
 
 def _noted(reason: str) -> str:
     try:
-        return zone_store.checked_note(reason)
+        return checked_note(reason)
     except Misconfigured as error:
         raise refused(error) from error
 
