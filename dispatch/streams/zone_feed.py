@@ -39,6 +39,7 @@ FRESH_MS = 60_000
 """An older request for drivers is not carried out any more: it only counts for the limit."""
 ON_SHIFT = ("AVAILABLE", "BUSY", "ON_BREAK")
 """Whom a broadcast reaches."""
+SETTLED_MS = 1_000
 _AGAIN_AFTER_S = 2.0
 FAILED = Counter("baton_zone_health_failures_total", "Times that counting the zones failed and began anew.")
 logger = logs.get("dispatch.streams.zone_feed")
@@ -55,6 +56,7 @@ class ZoneFeed:
         self._behind: set[tuple[str, int]] = set()
         self._published: dict[str, ZoneHealth] = {}
         self._requested: dict[str, int] = {}
+        self._broadcasts: list[BroadcastRequested] = []
         self._counted = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="zone-feed", daemon=True)
@@ -76,7 +78,7 @@ class ZoneFeed:
     def _run(self) -> None:
         """Whatever fails, all is read anew a moment later: nothing is kept that cannot be rebuilt."""
         while not self._stop.is_set():
-            self._live, self._published, self._places = ZonesLive(), {}, {}
+            self._live, self._published, self._places, self._broadcasts = ZonesLive(), {}, {}, []
             consumer = self._consumer()
             try:
                 self._open(consumer)
@@ -148,6 +150,7 @@ class ZoneFeed:
         if not self._behind and time.monotonic() - self._counted >= EVERY_S:
             self._counted = time.monotonic()
             self._publish(time.time_ns() // 1_000_000)
+            self._broadcast(time.time_ns() // 1_000_000)
 
     def _note(self, message: Consumed) -> None:
         try:
@@ -167,7 +170,7 @@ class ZoneFeed:
         elif isinstance(record, ZoneDriversRequested):
             self._asked_for(record)
         elif isinstance(record, BroadcastRequested):
-            self._broadcast(record)
+            self._broadcasts.append(record)
 
     def _publish(self, now_ms: int) -> None:
         policy = self._rules.policy.zones
@@ -207,10 +210,16 @@ class ZoneFeed:
             )
             self._send(topics.NOTICES, driver_id, notice)
 
-    def _broadcast(self, request: BroadcastRequested) -> None:
+    def _broadcast(self, now_ms: int) -> None:
+        """Carries out what was asked for a moment ago: by then what drivers did before it was read, too."""
+        due = [request for request in self._broadcasts if now_ms - request.at_ms >= SETTLED_MS]
+        self._broadcasts = [request for request in self._broadcasts if now_ms - request.at_ms < SETTLED_MS]
+        for request in due:
+            if now_ms - request.at_ms <= FRESH_MS:
+                self._tell_all(request)
+
+    def _tell_all(self, request: BroadcastRequested) -> None:
         """Every driver on their shift is told, or those in the zone. The ids of the notices follow from the request."""
-        if time.time_ns() // 1_000_000 - request.at_ms > FRESH_MS:
-            return
         table = self._board.table
         for driver in list(self._live.drivers.values()):
             if driver.availability not in ON_SHIFT:

@@ -42,6 +42,7 @@ class Connection:
         "opened_at_ms",
         "over",
         "position",
+        "signed_in",
         "told",
         "warned",
     )  # fmt: skip
@@ -55,6 +56,8 @@ class Connection:
         """What the beginning told of: "offer" or "held", and the offer's id."""
         self.acked = ""
         self.opened_at_ms = 0
+        self.signed_in = ("", "")
+        """Role and subject of whoever opened it: only their tokens renew it."""
         self.expires_at_ms: int | None = None
         self.warned = False
         self.beat_at_s = 0.0

@@ -172,7 +172,8 @@ class Sockets:
         if who is not None and who.signed_in and who.role != "driver":
             device = _OBSERVED + who.subject
         connection = Connection(socket, driver_id, device, uuid.uuid4().hex, self._recent.present(driver_id))
-        connection.expires_at_ms = who.expires_at_ms if who else None
+        if who is not None:
+            connection.signed_in, connection.expires_at_ms = (who.role, who.subject), who.expires_at_ms
         self._open.setdefault(driver_id, []).append(connection)
         _OPEN.inc()
         beginning = asyncio.create_task(self._begin(connection, query.get("since", "")))
@@ -299,8 +300,8 @@ class Sockets:
             who = await self.renew(token)
         except Problem as problem:
             return {"type": "REFUSED", "code": problem.code, "detail": problem.detail}
-        if who.role == "driver" and who.subject != connection.driver_id:
-            return {"type": "REFUSED", "code": "other_driver", "detail": "The token is another driver's."}
+        if (who.role, who.subject) != connection.signed_in:
+            return {"type": "REFUSED", "code": "other_driver", "detail": "The token is somebody else's."}
         connection.expires_at_ms, connection.warned = who.expires_at_ms, False
         ends = iso(who.expires_at_ms) if who.expires_at_ms else None
         return {"type": "TOKEN_TAKEN", "event": "token_taken", "expires_at": ends}

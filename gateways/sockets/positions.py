@@ -14,7 +14,7 @@ HEARD = (topics.OFFERS, topics.DRIVER_EVENTS, topics.NOTICES)
 """Where drivers' messages come from, in the order of an id's offsets."""
 NOTHING = -1
 """Offset before the first."""
-_FORM = re.compile(r"1-(\d{1,4})((?:-n|-\d{1,18}){3})")
+_FORM = re.compile(r"1-([0-9]{1,4})((?:-n|-[0-9]{1,18}){3})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,7 @@ class Sessions:
         if self._client is None:
             return ""
         try:
-            found: Any = await self._client.hget(self._key(driver_id), _ACKED + device)  # type: ignore[misc]
+            found: Any = await self._client.hget(self._key(driver_id), _ACKED + device)
         except redis.RedisError as error:
             logger.warning("index_unreachable", reason=str(error))
             return ""
