@@ -2,8 +2,9 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -64,7 +65,7 @@ class Settings(BaseSettings):
     rate_write_per_s: float = Field(25, gt=0, description="Acts a second of one who signed in.")
     rate_ping_per_s: float = Field(50, gt=0, description="Pings and heartbeats a second of one driver, by HTTP.")
     rate_admin_per_s: float = Field(25, gt=0, description="Acts of operations a second of one who signed in.")
-    rate_stream_per_s: float = Field(5, gt=0, description="Sockets and streams opened a second by one who signed in.")
+    rate_stream_per_s: float = Field(25, gt=0, description="Sockets and streams opened a second by one who signed in.")
     rate_service_factor: float = Field(
         40, ge=1, description="How many times as much order services and admins may ask."
     )
@@ -75,7 +76,7 @@ class Settings(BaseSettings):
         description="Address of a routing engine OSRM, http://… Empty: travel times by distance and pace.",
     )  # fmt: skip
     osrm_timeout_ms: int = Field(40, ge=1, le=5_000, description="Time limit of a batch's travel times.")
-    sign_in_key_file: Path | None = Field(
+    sign_in_key_file: Annotated[Path | None, BeforeValidator(lambda given: given or None)] = Field(
         None, description="File with the public keys that tokens are signed with: PEM or JWKS. docs/sign-in.md."
     )
     sign_in_jwks: str = Field(

@@ -14,15 +14,7 @@ logger = logs.get("gateways")
 
 def run(settings: Settings, stop: threading.Event) -> None:
     """Serves until stopped. Raises Misconfigured for an address beyond the loopback without sign-in."""
-    host = settings.gateway_host
-    try:
-        safe = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        safe = False
-    if not (settings.sign_in_key_file or settings.sign_in_jwks):
-        if not safe:
-            raise Misconfigured(f"the gateway would listen at {host}; without sign-in only the loopback is allowed")
-        logger.warning("gateway_open", host=host)
+    judge_address(settings)
     serving = server(create_app(settings), settings)
 
     def watch() -> None:
@@ -32,3 +24,17 @@ def run(settings: Settings, stop: threading.Event) -> None:
     threading.Thread(target=watch, name="stop", daemon=True).start()
     serving.run()
     stop.set()
+
+
+def judge_address(settings: Settings) -> None:
+    """Raises Misconfigured for an address beyond the loopback without sign-in; on the loopback the log says so."""
+    if settings.sign_in_key_file or settings.sign_in_jwks:
+        return
+    host = settings.gateway_host
+    try:
+        safe = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        safe = False
+    if not safe:
+        raise Misconfigured(f"the gateway would listen at {host}; without sign-in only the loopback is allowed")
+    logger.warning("gateway_open", host=host)

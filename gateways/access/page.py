@@ -12,7 +12,8 @@ Written from `gateways/access/doors.py` by `python -m gateways.access.page`; the
 any handler runs. How one signs in: [sign-in](sign-in.md).
 
 "Whose" holds for order services (their sellers), drivers (themselves, or a delivery while they hold it) and customers
-(the delivery that their token is about); support, operations, analysts and admins are not bound to anything of their own.
+(the delivery that their token is about); support, operations, analysts and admins are not bound to anything of
+their own.
 "Reason": the body, or the query, has a `reason` or a `note`.
 
 | method | path | roles | whose | reason |

@@ -145,8 +145,9 @@ def _text(claims: Mapping[str, Any], name: str) -> str:
 
 def _moment(claims: Mapping[str, Any], name: str) -> float:
     value = claims.get(name)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 <= value <= _LAST_MOMENT_S:  # false for what is no number or without end, too
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TokenRefused(f"its {name} is no moment")
+    if not 0 <= value <= _LAST_MOMENT_S:  # so, too, when it is no number or without end
         raise TokenRefused(f"its {name} is no moment")
     return float(value)
 

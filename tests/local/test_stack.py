@@ -16,6 +16,7 @@ from deploy.local.parts import what_is_down
 from deploy.local.stack import StackOptions, addresses, down, plan, running, up
 from deploy.local.supervisor import Plan
 from dispatch.cli import app, main
+from gateways.access import local_key
 
 
 def test_a_child_or_server_that_dies_is_started_again(folder: Path) -> None:
@@ -85,7 +86,7 @@ def test_a_server_that_cannot_start_is_told_with_its_last_words(tmp_path: Path) 
     assert first.pid == 0
 
 
-def test_the_plan_of_a_whole_stack_names_every_process(tmp_path: Path) -> None:
+def test_the_plan_of_a_whole_stack_names_every_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = plan(Addresses(), StackOptions(workers=2, speed=60, gateways=2), tmp_path)
     assert [spec.name for spec in made.processes] == [
         "worker-0",
@@ -99,7 +100,10 @@ def test_the_plan_of_a_whole_stack_names_every_process(tmp_path: Path) -> None:
         "gateway",
         "gateway-1",
     ]
+    assert made.environment["BATON_SIGN_IN_KEY_FILE"] == str(tmp_path / local_key.PUBLIC), "signed in by itself"
     assert Plan.load(made.dump()) == made
+    monkeypatch.setenv("BATON_SIGN_IN_JWKS", "https://issuer.test/keys")
+    assert "BATON_SIGN_IN_KEY_FILE" not in plan(Addresses(), StackOptions(), tmp_path).environment
 
 
 @pytest.mark.parametrize(
