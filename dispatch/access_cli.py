@@ -120,6 +120,23 @@ def revoke(
     typer.echo(f"{key_id} of {key.subject} is revoked")
 
 
+def make_local_key(settings: Settings) -> None:
+    """The local stack signs its own tokens; anybody else's key is theirs to make. Raises Misconfigured."""
+    from gateways.access import local_key
+
+    folder = settings.home.resolve()
+    if settings.sign_in_key_file == folder / local_key.PUBLIC:
+        local_key.make(folder)
+
+
+def signed_as_driver(settings: Settings) -> Callable[[str], str] | None:
+    """Makes a token for a driver's id, with the local stack's key; None: it has none, and asks for no sign-in."""
+    from gateways.access import local_key
+
+    key = local_key.of(settings.home.resolve(), settings.sign_in_issuer, settings.sign_in_audience)
+    return (lambda driver_id: key.current("driver", driver_id)) if key else None
+
+
 def _reached() -> Settings:
     settings = _settings()
     _require_kafka(settings, topics.API_KEYS.name)

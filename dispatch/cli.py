@@ -12,7 +12,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from dispatch import __version__, access_cli, config, eta_cli, money_cli, notices_cli, ranking_cli, rules_cli, zones_cli
+from dispatch import (
+    __version__,
+    access_cli,
+    config,
+    contract_cli,
+    eta_cli,
+    money_cli,
+    notices_cli,
+    ranking_cli,
+    rules_cli,
+    zones_cli,
+)  # fmt: skip
 from dispatch.config import Settings
 
 _ABOUT = "Baton takes an order that is ready at a store and sees it into a customer's hands. First: `baton demo`."
@@ -109,6 +120,7 @@ notices_cli.attach(app, _settings)
 eta_cli.attach(app, _settings, _require_kafka)
 ranking_cli.attach(app, run_app, _settings, _require_kafka)
 money_cli.attach(app, _settings, _require_kafka)
+contract_cli.attach(app)
 access_cli.attach(app, _settings, _require_kafka)
 
 
@@ -188,7 +200,7 @@ def setup(speed: Annotated[float, typer.Option(min=0.1, max=1000, help="Divide e
 
     check_start_values()
     settings = _settings()
-    _make_local_key(settings)
+    access_cli.make_local_key(settings)
     _require_kafka(settings)
     created = create_topics(settings)
     try:
@@ -197,15 +209,6 @@ def setup(speed: Annotated[float, typer.Option(min=0.1, max=1000, help="Divide e
         raise Mistake(f"the tables cannot be made in Postgres: {getattr(error, 'orig', None) or error}") from error
     said = start_rules(settings, speed)
     console.print(f"{created} topics created; tables are in place; {said}.")
-
-
-def _make_local_key(settings: Settings) -> None:
-    """The local stack signs its own tokens; anybody else's key is theirs to make."""
-    from gateways.access import local_key
-
-    folder = settings.home.resolve()
-    if settings.sign_in_key_file == folder / local_key.PUBLIC:
-        local_key.make(folder)
 
 
 Port = Annotated[int, typer.Option("--health-port", min=0, max=65535, help="Of /health, /ready, /metrics; 0: any.")]
@@ -326,16 +329,13 @@ def drivers(
     import httpx
 
     from deploy.demo.robots import run
-    from gateways.access import local_key
 
     url = gateway_url()
-    settings = config.load()
-    key = local_key.of(settings.home.resolve(), settings.sign_in_issuer, settings.sign_in_audience)
     try:
         httpx.get(f"{url}/health", timeout=10)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise Mistake(f"no gateway answers at {url}; `baton up` starts one") from error
-    sign = (lambda driver_id: key.current("driver", driver_id)) if key else None
+    sign = access_cli.signed_as_driver(config.load())
     tally = run(count, url, speed=speed, seed=seed, seconds=seconds or None, sign=sign)
     console.print(", ".join(f"{what}: {times}" for what, times in sorted(tally.items())))
 

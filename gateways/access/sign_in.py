@@ -70,7 +70,7 @@ class SignIn:
         delivery_id = await self.tracking(shown) if self.tracking else None
         if delivery_id is None:
             raise unauthorized("token_refused", "The token is not taken: it is not known.")
-        return Principal("customer", "customer", delivery_id=delivery_id)
+        return Principal("customer", delivery_id, delivery_id=delivery_id)
 
 
 def sign_in_of(settings: Settings, keys: ApiKeys) -> SignIn:
