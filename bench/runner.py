@@ -20,7 +20,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import decisions, eta, peers, presence, sockets, whole, zones
+from bench import decisions, eta, peers, presence, sockets, tracking, whole, zones
 from deploy.local import Kafka
 from dispatch.log.logs import configure
 from dispatch.processors.service import rest_the_collector
@@ -138,6 +138,11 @@ def measure_sockets(status: dict[str, Any]) -> Figures:
     return {**sockets.run(status)}
 
 
+def measure_tracking(status: dict[str, Any]) -> Figures:
+    """A delivery's status, and its stream."""
+    return {**tracking.run(status)}
+
+
 def measure_zones(_nothing: None) -> Figures:
     """Which of 5,000 polygons a place lies in."""
     return {**zones.lookups()}
@@ -157,6 +162,7 @@ PARTS: dict[str, tuple[Callable[[], Any], Callable[[Any], Figures]]] = {
     "pings": (whole.running, measure_pings),
     "wakeups": (whole.running, measure_wakeups),
     "sockets": (whole.running, measure_sockets),
+    "tracking": (whole.running, measure_tracking),
     "zones": (nullcontext, measure_zones),
     "eta": (nullcontext, measure_eta),
 }

@@ -102,7 +102,8 @@ class Following:
         self._told = (row["version"], _ALL)
         self._over = row["ended_at"] is not None
         status = words.status(row, datetime.now(UTC), tracking_url=self._url)
-        return [message(words.STATUS, status, str(row["version"]))]
+        status = words.status(row, datetime.now(UTC), tracking_url=self._url)
+        return [message(words.STATUS, status | {"at": status["updated_at"]}, str(row["version"]))]
 
     async def _row(self, version: int) -> Row:
         """The delivery, of this version at least if the read model gets there in time. Raises Problem."""
