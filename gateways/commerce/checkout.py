@@ -53,7 +53,7 @@ class Counter:
 
 def routes(counter: Counter) -> APIRouter:
     """The router."""
-    router = APIRouter(tags=["checkout"])
+    router = APIRouter(tags=["commerce"])
 
     @router.post("/v2/serviceability")
     async def serviceability(body: ServiceabilityBody) -> Response:

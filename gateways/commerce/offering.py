@@ -25,7 +25,7 @@ _ASKED = ("offered", "assigned")
 
 def routes(commander: Commander, reads: Reads) -> APIRouter:
     """The router."""
-    router = APIRouter(tags=["orders"])
+    router = APIRouter(tags=["deliveries"])
 
     @router.post("/v2/deliveries/{delivery_id}/offers")
     async def offer(delivery_id: Id, request: Request, body: Annotated[OfferBody | None, Body()] = None) -> Response:

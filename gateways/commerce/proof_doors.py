@@ -39,7 +39,7 @@ def _took_the_pin(command: deliveries.ReportProgress, reply: Reply | None) -> No
 
 def routes(commander: Commander, reads: Reads) -> APIRouter:
     """The router."""
-    router = APIRouter(tags=["proof"])
+    router = APIRouter(tags=["deliveries"])
 
     @router.get("/v2/deliveries/{delivery_id}/proof")
     async def proof(delivery_id: Id) -> Response:

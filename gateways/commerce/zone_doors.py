@@ -34,12 +34,18 @@ class Map:
         self._board = board
         self._written: tuple[object, bytes] = (None, b"")
 
-    def geo_json(self) -> tuple[int, bytes]:
-        """Version and text."""
+    @property
+    def now(self) -> tuple[int, bytes] | None:
+        """Version and text; None: not written yet. Raises Problem."""
+        table, (of, text) = self._board().table, self._written
+        return (table.version, text) if of is table else None
+
+    def write(self) -> tuple[int, bytes]:
+        """Version and text. A large map takes a while."""
         table = self._board().table
-        if self._written[0] is not table:
-            self._written = (table, write_zones(list(table.zones.values())))
-        return table.version, self._written[1]
+        text = write_zones(list(table.zones.values()))
+        self._written = (table, text)
+        return table.version, text
 
 
 class ZoneDesk:
@@ -59,20 +65,21 @@ class ZoneDesk:
 
 def routes(zones: ZoneDesk, board: Callable[[], ZoneBoard], rules: RulesInForce) -> APIRouter:
     """The router. `board` gives the zones as followed, or raises Problem."""
-    router = APIRouter(tags=["zones"])
-    _reading(router, board)
+    router = APIRouter(tags=["rules"])
+    _reading(router, zones, board)
     _map(router, zones, rules)
     _incentives(router, zones)
     return router
 
 
-def _reading(router: APIRouter, board: Callable[[], ZoneBoard]) -> None:
+def _reading(router: APIRouter, zones: ZoneDesk, board: Callable[[], ZoneBoard]) -> None:
     written = Map(board)
 
     @router.get("/v2/zones")
-    async def zones() -> Response:
+    async def the_map() -> Response:
         """The zones in force, as a GeoJSON FeatureCollection that `PUT /v2/admin/zones` takes."""
-        version, text = written.geo_json()
+        now = written.now
+        version, text = now if now is not None else await zones.desk.read(written.write)
         return Response(text, headers={"etag": f'"{version}"'}, media_type=_GEO_JSON)
 
     @router.get("/v2/zones/at")

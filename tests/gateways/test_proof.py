@@ -144,10 +144,3 @@ def test_an_offer_is_made_on_demand(system: System) -> None:
 
     system.until(named, "assigned to the one who was named")
     assert system.http.get(row).json()["driver_id"] == "tomo"
-
-
-def test_what_a_driver_said_of_zones_is_read(system: System) -> None:
-    system.sign_on("ugo")
-    path = "/v2/drivers/ugo/zone-preferences"
-    system.until(lambda: system.http.get(path).status_code == 200, "in the read model")
-    assert system.http.get(path).json() == {"preferences": {}}

@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from whole_system import PLACE, System, an_order, problem
 
@@ -226,6 +227,30 @@ def test_before_checkout_it_is_told_whether_when_and_for_how_much(system: System
     system.until(lambda: system.http.get(path).status_code == 200, "in the read model")
     created = system.http.get(path).json()["events"][0]["body"]
     assert created["priced_by"] == "quote", json.dumps(created)
+
+
+def test_a_driver_says_of_a_zone_whether_they_work_there(system: System) -> None:
+    system.sign_on("zoe")
+    path = "/v2/drivers/zoe/zone-preferences/harbour"
+    problem(system.http.put(path, json={"preference": "UNAVAILABLE"}), 404, "unknown_zone")
+    problem(system.http.put(path, json={"preference": "SOMETIMES"}), 422, "invalid")
+    assert imported(system, a_map("harbour")).status_code == 200
+    system.until(lambda: system.http.put(path, json={"preference": "PREFERRED"}).status_code == 200, "taken")
+
+    def stored() -> tuple[object, ...] | None:
+        with psycopg.connect(system.settings.postgres) as connection:
+            return connection.execute(
+                "SELECT preferred_in, unavailable_in FROM drivers WHERE driver_id = 'zoe'"
+            ).fetchone()
+
+    system.until(lambda: stored() == (["harbour"], None), "in the table")
+    assert system.http.put(path, json={"preference": "UNAVAILABLE"}).json()["outcome"] == "accepted"
+    system.until(lambda: stored() == (None, ["harbour"]), "changed in the table")
+    assert system.http.put(path, json={"preference": "AVAILABLE"}).json()["outcome"] == "accepted"
+    system.until(lambda: stored() == (None, None), "taken back in the table")
+    assert system.http.put(path, json={"preference": "PREFERRED"}).json()["outcome"] == "accepted"
+    shown = "/v2/drivers/zoe/zone-preferences"
+    system.until(lambda: system.http.get(shown).json() == {"preferences": {"harbour": "PREFERRED"}}, "shown")
 
 
 def test_changes_are_merged_field_by_field() -> None:
