@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all the set-up they need: Python 3.11 or newer and make are enough.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench chaos clean
+.PHONY: help setup demo test check format bench fuzz chaos clean
 BIN := .venv/bin
 STAMP := .venv/.synced
 
@@ -29,6 +29,7 @@ check: $(STAMP)  ## Types, style, generated code
 	$(BIN)/mypy
 	$(BIN)/python -m dispatch.contract.generate --check
 	$(BIN)/python -m dispatch.contract.registry --check
+	$(BIN)/python -m gateways.documents.typescript --check
 
 format: $(STAMP)  ## Lays the code out
 	$(BIN)/ruff format .
@@ -36,6 +37,9 @@ format: $(STAMP)  ## Lays the code out
 
 bench: $(STAMP)  ## Figures beside named peers
 	@$(BIN)/python -m bench
+
+fuzz: $(STAMP)  ## Odd requests at every door, the long form
+	@$(BIN)/python -m tests.fuzz
 
 chaos: $(STAMP)  ## Faults on real servers, the long form
 	@$(BIN)/python -m tests.chaos

@@ -89,6 +89,7 @@ DESK: dict[str, Answer] = {
         f"POST {_DELIVERY}/tracking-links": _with(201, "createTrackingLink", "tracking", shapes.TrackingLink),
         f"DELETE {_DELIVERY}/tracking-links": ("revokeTrackingLinks", shapes.LinksRevoked),
         "GET /v2/track/{token}": ("track", shapes.DeliveryStatus),
+        "GET /v2/track/{token}/pin": ("getPin", shapes.Pin),
         "GET /v2/track/{token}/events": _stream("followByToken", "tracking"),
     }),
     **_of("webhooks", {

@@ -327,3 +327,9 @@ class Attempts(Shape):
 
     attempts: list[Row]
     next: int | None = None
+
+
+class Pin(Shape):
+    """What the customer tells the driver at the door; null when none is wanted."""
+
+    pin: str | None

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from dispatch.config import Settings
 from gateways.access.doors import DOORS, Door
 from gateways.documents import desk_shapes, shapes
 from gateways.documents.answers import ANSWERS
@@ -171,3 +172,12 @@ def _shapes() -> Document:
     _, made = models_json_schema([(model, "serialization") for model in models], ref_template=_REF, by_alias=True)
     schemas: Document = made["$defs"]
     return schemas
+
+
+def of_no_gateway() -> Document:
+    """The document of this release, without connecting to anything."""
+    from gateways.app import create_app
+
+    nowhere = Settings(kafka="127.0.0.1:1", postgres="postgresql://127.0.0.1:1/none", valkey="redis://127.0.0.1:1")
+    made: Document = create_app(nowhere).openapi()
+    return made
