@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 from fastapi import WebSocket
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter
 
 from dispatch.contract import codec
 from dispatch.contract.errors import ContractError
@@ -39,7 +39,6 @@ _TURN_S = 1.0
 _OFFERS_KNOWN = 20_000
 _OBSERVED = "observer:"
 _BEGUN = Counter("baton_socket_beginnings_total", "Sockets opened, by how they began.", ["how"])
-_OPEN = Gauge("baton_sockets_open", "Drivers' sockets open on this gateway.")
 logger = logs.get("gateways.sockets.hub")
 Renew = Callable[[str], Awaitable[Principal]]
 
@@ -175,7 +174,6 @@ class Sockets:
         if who is not None:
             connection.signed_in, connection.expires_at_ms = (who.role, who.subject), who.expires_at_ms
         self._open.setdefault(driver_id, []).append(connection)
-        _OPEN.inc()
         beginning = asyncio.create_task(self._begin(connection, query.get("since", "")))
         beginning.add_done_callback(connection.failed)
         try:
@@ -190,7 +188,6 @@ class Sockets:
         finally:
             beginning.cancel()
             connection.leave()
-            _OPEN.dec()
             self._open[driver_id].remove(connection)
             if not self._open[driver_id]:
                 del self._open[driver_id]

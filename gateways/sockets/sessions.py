@@ -13,6 +13,8 @@ from typing import Any
 
 import orjson
 import redis.asyncio as redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from dispatch.log import logs
 
@@ -54,7 +56,9 @@ class Sessions:
 
     def __init__(self, address: str, namespace: str, slot: int, devices: int, end: Callable[[str, str], None]) -> None:
         self._name, self._slot, self._devices, self._end = f"{namespace}sockets", slot, devices, end
-        self._client = redis.Redis.from_url(address, socket_timeout=_TIMEOUT_S) if address else None
+        self._client = redis.Redis.from_url(
+            address, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, retry=Retry(NoBackoff(), 0)
+        ) if address else None  # fmt: skip
         self._listener = redis.Redis.from_url(address) if address else None
         self._done: dict[str, float] = {}
         self._listening: asyncio.Task[None] | None = None

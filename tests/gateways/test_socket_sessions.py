@@ -187,6 +187,29 @@ def test_a_new_token_of_the_same_driver_is_taken_and_others_are_not(monkeypatch:
     assert foreign.closed == (4401, "the token has expired")
 
 
+def test_a_drivers_second_connection_ends_the_first_also_without_redis_and_whoever_looks_on_ends_nobodys() -> None:
+    older, looking, newer = Wire(), Wire(), Wire()
+
+    async def begun(sockets: Sockets, wire: Wire, who: Principal) -> "asyncio.Task[None]":
+        serving = asyncio.create_task(sockets.serve(cast(WebSocket, wire), "ana", who))
+        while not wire.heard:
+            await asyncio.sleep(0.01)
+        return serving
+
+    async def whole() -> None:
+        sockets = Sockets(cast(Reads, Tables()), Terms(valkey="redis://127.0.0.1:1"))
+        async with asyncio.timeout(15):
+            first = await begun(sockets, older, Principal("driver", "ana"))
+            second = await begun(sockets, looking, Principal("ops", "olga"))
+            third = await begun(sockets, newer, Principal("driver", "ana"))
+            await first
+            sockets.go()
+            await asyncio.gather(second, third)
+
+    asyncio.run(whole())
+    assert [wire.closed and wire.closed[0] for wire in (older, looking, newer)] == [4409, 1012, 1012]
+
+
 def test_a_reader_who_takes_nothing_is_dropped_with_the_reason() -> None:
     class Stuck(Wire):
         async def send_text(self, text: str) -> None:
