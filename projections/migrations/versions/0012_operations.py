@@ -62,7 +62,7 @@ CREATE INDEX deliveries_zone ON deliveries (zone, created_at DESC, delivery_id D
 CREATE INDEX deliveries_of_seller ON deliveries (seller_id, created_at DESC, delivery_id DESC);
 CREATE INDEX deliveries_of_driver ON deliveries (driver_id, created_at DESC, delivery_id DESC);
 CREATE INDEX deliveries_order ON deliveries (seller_order_id text_pattern_ops);
-CREATE INDEX deliveries_ended ON deliveries (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX deliveries_ended ON deliveries (driver_id, ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX driver_offers_sent ON driver_offers (sent_at);
 CREATE INDEX drivers_availability ON drivers (availability, driver_id);
 CREATE INDEX audit_at ON delivery_audit_logs (at);

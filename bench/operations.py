@@ -1,0 +1,111 @@
+"""`python -m bench.operations`: how long operations' reads take on filled tables, each query as the gateway asks it.
+
+Starts a Postgres of its own, makes the tables, fills them (200,000 deliveries, as many offers, 600,000 events, 1,000
+drivers, 30 zones over a day, 5,000 waiting, 20,000 dead letters), and asks each question a hundred times.
+"""
+
+import asyncio
+import hashlib
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from deploy.local import Addresses, start_servers, stop_servers
+from projections import queries_analytics, queries_operations
+from projections.migrate import up
+from projections.queries_paging import Asked, Filter
+
+_TIMES = 100
+_FILL = Path(__file__).with_suffix(".sql")
+Question = Callable[[psycopg.AsyncConnection[Any]], Awaitable[Any]]
+
+
+def fill(dsn: str) -> None:
+    """Makes and fills the tables."""
+    up(dsn)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for statement in _FILL.read_text().split(";\n"):
+            if statement.strip():
+                connection.execute(statement.encode())
+
+
+def questions() -> dict[str, Question]:
+    """Each by its name, as the gateway asks it."""
+    now = datetime.now(UTC)
+    week, end = now - timedelta(days=7), now + timedelta(minutes=1)
+    one = str(uuid.UUID(bytes=hashlib.md5(b"d77777", usedforsecurity=False).digest()))
+    open_only: list[Filter] = [
+        ("q.queue_status = ANY(%s)", ["PENDING", "NOTIFIED"]),
+        ("q.left_at IS NULL AND %s", True),
+    ]
+    page, behind = Asked(100), Asked(100, ((now - timedelta(days=5)).isoformat(), one))
+    ops, ana = queries_operations, queries_analytics
+
+    def listed(ask: Any, asked: Asked, *filters: Filter) -> Question:
+        return lambda connection: ask(connection, filters, asked)
+
+    return {
+        "queue, critical first": lambda c: ops.unassigned(c, open_only, "critical", page),
+        "queue of a zone": lambda c: ops.unassigned(c, [*open_only, ("d.zone = %s", "zone-3")], "critical", page),
+        "queue by zone": lambda c: ops.unassigned_by_zone(c, open_only),
+        "deliveries": listed(ops.deliveries, page),
+        "deliveries, a page behind": listed(ops.deliveries, behind),
+        "deliveries of a seller": listed(ops.deliveries, page, ("seller_id = %s", "s7")),
+        "deliveries of a driver": listed(ops.deliveries, page, ("driver_id = %s", "driver-7")),
+        "deliveries by order id": listed(ops.deliveries, page, ("seller_order_id LIKE %s", "order-12345%")),
+        "open deliveries": listed(ops.deliveries, page, ("status = ANY(%s)", ["searching", "offered"]),
+                                  ("ended_at IS NULL AND %s", True)),
+        "drivers": listed(ops.drivers, page),
+        "audit": listed(ops.audit_logs, page),
+        "audit of a delivery": listed(ops.audit_logs, page, ("delivery_id = %s::uuid", one)),
+        "audit of an actor": listed(ops.audit_logs, page, ("actor_id = %s", "driver-7")),
+        "audit of a word": listed(ops.audit_logs, page, ("audit_word = ANY(%s)", ["created"])),
+        "dead letters": listed(ops.dead_letters, page, ("a.letter_id IS NULL AND %s", True)),
+        "zones now": lambda c: ana.zones_now(c, None),
+        "a zone's day": lambda c: ana.zones_over_time(c, "zone-3", now - timedelta(days=1), end, 300, 2000),
+        "100 drivers' week": lambda c: ana.driver_performance(c, None, week, end, "score", page),
+        "a driver's week": lambda c: ana.driver_performance(c, "driver-7", week, end, "driver", page),
+        "money of a week by zone": lambda c: ana.economics(c, "zone", week, end, 1000),
+        "money of a week by driver": lambda c: ana.economics(c, "driver", week, end, 1000),
+        "money of a week of a seller": lambda c: ana.economics(c, "hour", week, end, 1000, None, "s7"),
+    }  # fmt: skip
+
+
+async def measure(dsn: str) -> None:
+    """Prints p50 and p99 in milliseconds."""
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+        for name, ask in questions().items():
+            took = []
+            for _ in range(_TIMES):
+                begun = time.perf_counter()
+                await ask(connection)
+                took.append(1000 * (time.perf_counter() - begun))
+            cuts = statistics.quantiles(took, n=100, method="inclusive")
+            print(f"{name:32} p50 {cuts[49]:8.2f} ms  p99 {cuts[98]:8.2f} ms")
+
+
+def main() -> int:
+    """The whole of it."""
+    folder = Path(tempfile.mkdtemp(prefix="baton-bench-"))
+    folder.chmod(0o755)
+    addresses, started = start_servers(folder, Addresses(kafka="none", postgres="", valkey="none"))
+    try:
+        fill(addresses.postgres)
+        asyncio.run(measure(addresses.postgres))
+    finally:
+        stop_servers(started)
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
