@@ -1,6 +1,6 @@
 """Where answers to an Idempotency-Key are kept: a table of Postgres, a day long, for all instances.
 
-A key is a digest, and an answer of a command names ids only: nothing personal is kept here. Postgres may be away; then
+Keys are digests and bodies come sealed: nothing personal can be read here. Postgres may be away; then
 requests go on without, for the aggregate itself remembers what it decided (docs/decisions/0012).
 """
 

@@ -11,7 +11,9 @@ from typing import Any
 
 import structlog
 from fastapi import Request
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
 
 from dispatch.config import Settings
 from dispatch.log import logs
@@ -76,6 +78,13 @@ class Front:
         metrics.SOCKETS.inc()
         try:
             await self._app(scope, receive, send)
+        except WebSocketDisconnect:
+            return
+        except Problem as raised:
+            await problems.refuse(raised, scope, receive, send)
+        except Exception as error:  # noqa: BLE001  # as for requests: the server would print its message
+            problems.log_fault(HTTPConnection(scope), error)
+            raise BrokenOff from None
         finally:
             metrics.SOCKETS.dec()
 

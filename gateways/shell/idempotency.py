@@ -8,8 +8,10 @@ import asyncio
 import hashlib
 import os
 import time
+from dataclasses import dataclass, replace
 from typing import Any
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateways.access.principal import Principal
@@ -28,6 +30,7 @@ _KEPT = frozenset((200, 201, 204, 404, 409, 410))
 """Decided: it will not be answered otherwise."""
 _UNDECIDED = (400, 401, 403, 405, 408, 411, 413, 414, 415, 422, 429, 431)
 """Nothing happened: the same key may come with what is right."""
+_NONCE = 12
 _HEADERS = (b"content-type", b"location")
 
 
@@ -48,25 +51,25 @@ class Idempotent:
             raise Problem(422, "bad_idempotency_key", f"An Idempotency-Key has 1 to {KEY_MAX} characters of ASCII.")
         principal: Principal | None = scope["state"].get("principal")
         who = (principal.role, principal.subject) if principal is not None else ("", "")
-        held_as = digest(*who, scope["method"], scope["path"], key)
+        words = (*who, scope["method"], scope["path"], key)
+        place = _Place(digest(*words), os.urandom(8), AESGCM(digest("seal", *words)))
         payload = hashlib.sha256(scope["query_string"] + b"\x00" + scope["state"].get("body", b"")).digest()
-        claim = os.urandom(8)
         try:
-            known = await self._claimed(held_as, payload, claim)
+            known = await self._claimed(place, payload)
         except StoreAway:
             metrics.UNKEPT.inc()
             await self._app(scope, receive, send)
             return
         if known is not None:
             metrics.REPLAYED.inc()
-            await _give(known, send)
+            await _give(place.opened(known), send)
             return
-        await self._answer(scope, receive, send, (held_as, claim))
+        await self._answer(scope, receive, send, place)
 
-    async def _claimed(self, key: bytes, payload: bytes, claim: bytes) -> Answer | None:
+    async def _claimed(self, place: "_Place", payload: bytes) -> Answer | None:
         """None: ours to answer. Raises Problem: another payload, or one at work that takes too long."""
         until = time.monotonic() + WAIT_S
-        while (held := await self._answers.claim(key, payload, claim)) is not None:
+        while (held := await self._answers.claim(place.key, payload, place.claim)) is not None:
             if (answer := _told(held)) is not None:
                 return answer
             if time.monotonic() >= until:
@@ -76,7 +79,7 @@ class Idempotent:
             await asyncio.sleep(_AGAIN_S)
         return None
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, held: tuple[bytes, bytes]) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, place: "_Place") -> None:
         """Runs the request, and keeps its answer before the client has it."""
         messages: list[Message] = []
         settled = False
@@ -89,28 +92,43 @@ class Idempotent:
                 await self._app(scope, receive, sent)
             except Problem as problem:
                 settled = True
-                await self._settle(held, problem.status, None)
+                await self._settle(place, problem.status, None)
                 raise
             answer = _whole(messages)
             settled = True
-            kept = scope["state"].get("keep_answer", True)
-            await self._settle(held, answer.status, answer if kept and len(answer.body) <= _BODY_MAX else None)
+            await self._settle(place, answer.status, answer if len(answer.body) <= _BODY_MAX else None)
         finally:
             if not settled:
-                await self._settle(held, 500, None)
+                await self._settle(place, 500, None)
         for message in messages:
             await send(message)
 
-    async def _settle(self, held: tuple[bytes, bytes], status: int, answer: Answer | None) -> None:
+    async def _settle(self, place: "_Place", status: int, answer: Answer | None) -> None:
         try:
             if status in _UNDECIDED:
-                await self._answers.forget(*held)
+                await self._answers.forget(place.key, place.claim)
             elif answer is not None and status in _KEPT:
-                await self._answers.keep(*held, answer)
+                await self._answers.keep(place.key, place.claim, place.sealed(answer))
             else:
-                await self._answers.release(*held)
+                await self._answers.release(place.key, place.claim)
         except StoreAway:
             metrics.UNKEPT.inc()
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A row, and the seal of what is in it: who does not know the client's key cannot read its answer."""
+
+    key: bytes
+    claim: bytes
+    seal: AESGCM
+
+    def sealed(self, answer: Answer) -> Answer:
+        nonce = os.urandom(_NONCE)
+        return replace(answer, body=nonce + self.seal.encrypt(nonce, answer.body, self.key))
+
+    def opened(self, answer: Answer) -> Answer:
+        return replace(answer, body=self.seal.decrypt(answer.body[:_NONCE], answer.body[_NONCE:], self.key))
 
 
 def _told(held: Held) -> Answer | None:

@@ -13,7 +13,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dispatch.config import Settings
 from dispatch.log import logs
-from gateways import problems
 from gateways.access.doors import Door, Rate
 from gateways.access.principal import Principal
 from gateways.problems import Problem
@@ -150,11 +149,7 @@ class Limited:
         verdict = await self._rates.take(who, door.rate, role)
         burst = self._rates.limit(door.rate, role)[1]
         if not verdict.taken:
-            problem = too_often(door.rate, verdict, burst)
-            if scope["type"] == "websocket":
-                await problems.refuse(problem, scope, receive, send)
-                return
-            raise problem
+            raise too_often(door.rate, verdict, burst)
         if scope["type"] == "websocket" or door.rate == "open":
             await self._app(scope, receive, send)
             return

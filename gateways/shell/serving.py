@@ -1,6 +1,7 @@
 """The server under the application: uvicorn with limits that it has not, and an end that lets requests finish."""
 
 import asyncio
+import logging
 from typing import Any
 
 import uvicorn
@@ -97,6 +98,11 @@ class Server(uvicorn.Server):
         return self._drain.over
 
 
+def _is_no_fault(record: logging.LogRecord) -> bool:
+    """uvicorn takes a socket that was answered with a problem for one that the application forgot."""
+    return "without completing handshake" not in record.getMessage()
+
+
 def server(app: FastAPI, settings: Settings, **more: Any) -> Server:
     """The server of an application made by `create_app`."""
     config = uvicorn.Config(
@@ -117,4 +123,5 @@ def server(app: FastAPI, settings: Settings, **more: Any) -> Server:
         timeout_graceful_shutdown=settings.drain_limit_s,
         **more,
     )
+    logging.getLogger("uvicorn.error").addFilter(_is_no_fault)
     return Server(config, app.state.drain)
