@@ -30,7 +30,7 @@ class Settings(BaseSettings):
     quote_key: str = Field(
         "",
         pattern=r"^(.{16,200})?$",
-        description="Secret that seals quotes, 16 characters or more. Empty: a file in BATON_HOME.",
+        description="Secret that seals quotes and marks PINs, 16 characters or more. Empty: a file in BATON_HOME.",
     )
     health_port: int = Field(0, ge=0, le=65535, description="Port of /health, /ready and /metrics. 0: any free one.")
     gateway_host: str = Field(
