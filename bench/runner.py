@@ -20,7 +20,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import decisions, eta, peers, presence, sockets, tracking, whole, zones
+from bench import decisions, eta, peers, presence, sockets, tracking, webhooks, whole, zones
 from deploy.local import Kafka
 from dispatch.log.logs import configure
 from dispatch.processors.service import rest_the_collector
@@ -143,6 +143,11 @@ def measure_tracking(status: dict[str, Any]) -> Figures:
     return {**tracking.run(status)}
 
 
+def measure_webhooks(status: dict[str, Any]) -> Figures:
+    """How soon sellers' servers are told, beside some that hang or refuse."""
+    return {**webhooks.first_tries(status)}
+
+
 def measure_zones(_nothing: None) -> Figures:
     """Which of 5,000 polygons a place lies in."""
     return {**zones.lookups()}
@@ -163,6 +168,7 @@ PARTS: dict[str, tuple[Callable[[], Any], Callable[[Any], Figures]]] = {
     "wakeups": (whole.running, measure_wakeups),
     "sockets": (whole.running, measure_sockets),
     "tracking": (whole.running, measure_tracking),
+    "webhooks": (webhooks.running, measure_webhooks),
     "zones": (nullcontext, measure_zones),
     "eta": (nullcontext, measure_eta),
 }

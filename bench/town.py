@@ -30,6 +30,7 @@ class Town:
         self._namespace = namespace
         self._random = random.Random(seed)
         self._run = uuid.uuid4().hex[:8]
+        self.seller_id = f"bench-{self._run}"
         self._number = 0
         self._producer = Producer({"bootstrap.servers": kafka, "partitioner": "murmur2_random", "linger.ms": 1,
                                    "queue.buffering.max.messages": 1_000_000})  # fmt: skip
@@ -73,7 +74,7 @@ class Town:
 
     def _order(self) -> InboundOrderReady:
         self._number += 1
-        seller, number = f"bench-{self._run}", str(self._number)
+        seller, number = self.seller_id, str(self._number)
         (pickup_lat, pickup_lng), (dropoff_lat, dropoff_lng) = self._place(), self._place()
         return InboundOrderReady(
             message_id=number, seller_id=seller, seller_order_id=number, store_name="Anker", pickup_lat=pickup_lat,

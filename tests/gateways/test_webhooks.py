@@ -48,7 +48,7 @@ def failing(times: int, status: int = 500, **headers: str) -> Callable[[int, Cam
     return lambda number, _came: (status, headers) if number <= times else (200, {})
 
 
-@pytest.mark.parametrize("step", ["taken", "sent", "reported"])
+@pytest.mark.parametrize("step", ["taken", "sent"])
 def test_killed_at_any_step_nothing_is_lost_and_a_repeat_has_the_same_id(market: Market, step: str) -> None:
     shop = market.shop()
     seller = f"{step}-shop"

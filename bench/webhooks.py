@@ -1,0 +1,146 @@
+"""Webhooks: how soon after an event a seller's server has it, while other sellers' servers hang or refuse.
+
+First try: from the time of the event, as the message says it, to the request at the seller's server. On this machine,
+by http on the loopback: a TLS handshake and the way to the seller come on top.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+from aiohttp import web
+
+from bench import whole
+from bench.town import Town
+from dispatch.config import Settings
+from gateways.access import local_key
+
+Figures = dict[str, float]
+RATE, SECONDS, WARM = 50, 20, 200
+"""Orders a second, for so long; orders before that, which are not counted."""
+BAD = 20
+"""Other sellers, with as many orders together as the good one: half of their servers hang, half refuse."""
+_LIMIT_S = 60.0
+
+
+@contextmanager
+def running() -> Iterator[dict[str, Any]]:
+    """A stack that may send to this machine."""
+    before = os.environ.get("BATON_WEBHOOK_LOOPBACK")
+    os.environ["BATON_WEBHOOK_LOOPBACK"] = "true"
+    try:
+        with whole.running() as status:
+            yield status
+    finally:
+        if before is None:
+            del os.environ["BATON_WEBHOOK_LOOPBACK"]
+        else:
+            os.environ["BATON_WEBHOOK_LOOPBACK"] = before
+
+
+def first_tries(status: dict[str, Any]) -> Figures:
+    """Percentiles in ms of every message's first request; messages a second."""
+    return asyncio.run(_first_tries(status))
+
+
+class _Shop:
+    """Servers of sellers: one answers, one hangs, one refuses."""
+
+    def __init__(self) -> None:
+        self.late_ms: dict[str, float] = {}
+        """By the message's id, of the first request."""
+
+    async def good(self, request: web.Request) -> web.Response:
+        now, body = time.time(), await request.read()
+        said = datetime.fromisoformat(orjson.loads(body)["timestamp"])
+        self.late_ms.setdefault(request.headers["webhook-id"], (now - said.timestamp()) * 1000)
+        return web.Response(status=204)
+
+    async def hanging(self, _request: web.Request) -> web.Response:
+        await asyncio.sleep(60)
+        return web.Response(status=204)
+
+    async def refusing(self, _request: web.Request) -> web.Response:
+        return web.Response(status=500)
+
+
+async def _first_tries(status: dict[str, Any]) -> Figures:
+    shop, app = _Shop(), web.Application()
+    for name in ("good", "hanging", "refusing"):
+        app.router.add_post(f"/{name}", getattr(shop, name))
+    runner = web.AppRunner(app, shutdown_timeout=1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        return await _measured(status, shop, f"http://127.0.0.1:{runner.addresses[0][1]}")
+    finally:
+        await runner.cleanup()
+
+
+async def _measured(status: dict[str, Any], shop: _Shop, url: str) -> Figures:
+    kafka = status["addresses"]["kafka"]
+    good, bad = Town(kafka), [Town(kafka, seed=number + 2) for number in range(BAD)]
+    await _registered(status, [(good.seller_id, f"{url}/good")] + [
+        (town.seller_id, f"{url}/{'hanging' if number % 2 else 'refusing'}") for number, town in enumerate(bad)
+    ])  # fmt: skip
+    for number in range(WARM):
+        (good if number % 2 else bad[number % BAD]).order_ready()
+    good.flush()
+    for town in bad:
+        town.flush()
+    await _quiet(shop)
+    shop.late_ms.clear()
+    began, sent = time.monotonic(), 0
+    while (passed := time.monotonic() - began) < SECONDS:
+        while sent < passed * RATE:
+            good.order_ready()
+            bad[sent % BAD].order_ready()
+            sent += 1
+        await asyncio.sleep(0.01)
+    good.flush()
+    await _quiet(shop)
+    late = sorted(shop.late_ms.values())
+    if len(late) < sent:
+        raise RuntimeError(f"{len(late)} messages of {sent} orders came")
+    return {
+        "orders of the good seller": float(sent),
+        "endpoints of other sellers that hang or refuse": float(BAD),
+        "messages": float(len(late)),
+        "first try after the event, p50 ms": late[len(late) // 2],
+        "first try after the event, p99 ms": late[int(len(late) * 0.99)],
+        "first try after the event, most ms": late[-1],
+        "share within 1 s, %": 100 * sum(one <= 1000 for one in late) / len(late),
+    }
+
+
+async def _registered(status: dict[str, Any], wanted: list[tuple[str, str]]) -> None:
+    gateway = next(part["address"] for part in status["parts"] if part["name"] == "gateway")
+    settings = Settings()
+    key = local_key.of(Path(".baton/bench").resolve(), settings.sign_in_issuer, settings.sign_in_audience)
+    signed = {"authorization": f"Bearer {key.token('order_service', 'bench', sellers=['*'])}"} if key else {}
+    async with aiohttp.ClientSession(gateway, headers=signed) as session:
+        for seller, url in wanted:
+            body = {"seller_id": seller, "url": url, "reason": "bench"}
+            async with session.post("/v2/webhooks/endpoints", json=body) as answer:
+                if answer.status != 201:
+                    raise RuntimeError(f"the gateway answered {answer.status}: {await answer.text()}")
+
+
+async def _quiet(shop: _Shop) -> None:
+    """Until nothing more has come for two seconds."""
+    end, seen, since = time.monotonic() + _LIMIT_S, -1, time.monotonic()
+    while time.monotonic() < end:
+        if len(shop.late_ms) != seen:
+            seen, since = len(shop.late_ms), time.monotonic()
+        elif seen > 0 and time.monotonic() - since > 2:
+            return
+        await asyncio.sleep(0.1)
+    raise RuntimeError(f"still {seen} messages and no end within {_LIMIT_S:g} s")
