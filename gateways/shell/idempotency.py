@@ -50,7 +50,7 @@ class Idempotent:
         if not (1 <= len(key) <= KEY_MAX and key.isascii() and key.isprintable()):
             raise Problem(422, "bad_idempotency_key", f"An Idempotency-Key has 1 to {KEY_MAX} characters of ASCII.")
         principal: Principal | None = scope["state"].get("principal")
-        who = (principal.role, principal.subject) if principal is not None else ("", "")
+        who = (principal.role, principal.subject, principal.delivery_id) if principal is not None else ()
         words = (*who, scope["method"], scope["path"], key)
         place = _Place(digest(*words), os.urandom(8), AESGCM(digest("seal", *words)))
         payload = hashlib.sha256(scope["query_string"] + b"\x00" + scope["state"].get("body", b"")).digest()

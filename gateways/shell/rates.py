@@ -145,7 +145,9 @@ class Limited:
             return
         principal: Principal | None = scope["state"].get("principal")
         role = principal.role if principal is not None else ""
-        who = f"{role}:{principal.subject}" if principal and principal.signed_in else address_of(scope)
+        who = address_of(scope)
+        if principal is not None and principal.signed_in:  # customers have one name and a delivery each
+            who = f"{role}:{principal.subject}:{principal.delivery_id}"
         verdict = await self._rates.take(who, door.rate, role)
         burst = self._rates.limit(door.rate, role)[1]
         if not verdict.taken:

@@ -8,9 +8,12 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dispatch.config import Settings
+from gateways.access.doors import Door
+from gateways.access.principal import Principal
+from gateways.problems import Problem
 from gateways.shell.draining import Drain
 from gateways.shell.front import BrokenOff, Front
-from gateways.shell.rates import Refusals
+from gateways.shell.rates import Limited, Rates, Refusals
 from gateways.shell.routing import DoorIndex
 
 SECRET = "Zephyrine Quillfeather, +49 160 99887766"
@@ -127,3 +130,40 @@ def test_the_handlers_own_headers_go_before() -> None:
     assert (headers[b"cache-control"], headers[b"content-security-policy"]) == (b"max-age=60", b"x")
     assert headers[b"x-content-type-options"] == b"nosniff"
     assert b"strict-transport-security" in headers
+
+
+def test_who_signed_in_is_counted_by_name_and_others_by_address() -> None:
+    limited = Limited(serves_at_once, Rates(None, Settings(rate_write_per_s=1, rate_service_factor=3)))
+    door = Door("POST", "/v2/orders", frozenset({"driver"}), rate="write")
+
+    async def taken(principal: Principal, address: str) -> int:
+        scope = {"type": "http", "client": (address, 1), "state": {"door": door, "principal": principal}}
+        for number in range(100):
+            try:
+                await limited(scope, nothing, told)
+            except Problem as problem:
+                return number if (problem.status, problem.code) == (429, "too_often") else -1
+        return 100
+
+    async def told(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            assert b"ratelimit-remaining" in dict(message["headers"])
+
+    async def nothing() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def all_of_them() -> list[int]:
+        ana, ben = Principal("driver", "ana"), Principal("driver", "ben")
+        nobody = Principal("customer", "nobody", signed_in=False)
+        clara, dora = (Principal("customer", "customer", delivery_id=name) for name in ("d1", "d2"))
+        asked = ((ana, "192.0.2.1"), (ana, "192.0.2.2"), (ben, "192.0.2.1"), (nobody, "192.0.2.1"),
+                 (nobody, "192.0.2.1"), (nobody, "192.0.2.2"), (clara, "192.0.2.1"), (dora, "192.0.2.1"),
+                 (Principal("order_service", "shop"), "192.0.2.1"))  # fmt: skip
+        return [await taken(*one) for one in asked]
+
+    assert asyncio.run(all_of_them()) == [20, 0, 20, 20, 0, 20, 20, 20, 20]
+
+
+async def serves_at_once(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await send(START)
+    await send({"type": "http.response.body", "body": b"ok"})
