@@ -13,7 +13,7 @@ from dispatch.config import Settings
 from dispatch.contract.errors import OutOfLimits
 from gateways import admin, drivers, locations, operations, orders, problems, sockets, webhooks
 from gateways.access.api_keys import ApiKeys
-from gateways.access.gate import Gate
+from gateways.access.gate import Gate, doorways
 from gateways.access.sign_in import sign_in_of
 from gateways.commands import Commander, json
 from gateways.commerce.service import Commerce
@@ -64,6 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
         in_force.stop()
         commerce.stop()
         api_keys.stop()
+        await sign_in.close()
         log.stop()
         await shell.close()
         await reads.close()
@@ -108,11 +109,12 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(drivers.routes(commander, reads, listeners))
     app.include_router(locations.routes(places))
     app.include_router(admin.routes(commander, reads))
-    app.include_router(operations.routes(settings, commander, reads))
+    app.include_router(operations.routes(settings, commander, reads, commerce.zones_of))
     app.include_router(sockets.routes(listeners))
     app.include_router(sockets.broadcast_routes(sockets.Broadcasts(log, listeners.sessions, commerce.knows_zone)))
     app.include_router(commerce.routes(commander, reads))
     app.include_router(webhooks.routes(webhooks.Webhooks(settings, reads)))
     tracking.open(app)
     documents.attach(app)  # after all other routes
+    doorways(app)  # a route without a row in the table of doors does not start
     return app

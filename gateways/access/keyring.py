@@ -51,6 +51,10 @@ class Keyring(Protocol):
         """The key of this id; of no id: the only key, if there is but one. Raises KeysUnknown."""
         ...
 
+    async def close(self) -> None:
+        """Ends what it fetches with."""
+        ...
+
 
 class FixedKeys:
     """Keys that do not change while the process runs."""
@@ -61,6 +65,9 @@ class FixedKeys:
     async def key(self, kid: str) -> Key | None:
         """The key of this id; of no id: the only one."""
         return _pick(self._keys, kid)
+
+    async def close(self) -> None:
+        """There is nothing to end."""
 
 
 class FetchedKeys:

@@ -29,6 +29,11 @@ class SignIn:
         self.tracking = tracking
         """Set by whoever makes tracking tokens."""
 
+    async def close(self) -> None:
+        """Ends what keys are fetched with."""
+        if self._tokens is not None:
+            await self._tokens.close()
+
     @property
     def open(self) -> bool:
         """Whether no sign-in is asked for."""

@@ -60,6 +60,10 @@ class Tokens:
             raise TokenRefused("its algorithm is not that of its key")
         return self._claims(token, key)
 
+    async def close(self) -> None:
+        """Ends what keys are fetched with."""
+        await self._keyring.close()
+
     def _claims(self, token: str, key: Key) -> Principal:
         wanted = self._wanted
         try:

@@ -7,11 +7,13 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from whole_system import PLACE, System, an_order, heard, problem
 
 from deploy.local import Addresses
+from dispatch.cli import app
 from dispatch.contract import identity
 from dispatch.inputs import api_keys
 from gateways.access import local_key
@@ -121,17 +123,32 @@ def test_strangers_get_nothing(signed: SignedIn) -> None:
         assert system.http.get(path).status_code == 200
 
 
-def test_a_revoked_key_ends_on_the_running_gateway(signed: SignedIn) -> None:
-    shown, record = api_keys.made("ops", "nightly", [], days=0, actor_id="eva")
-    headers = {"authorization": f"Bearer {shown}"}
+def test_a_key_is_made_listed_and_revoked_while_the_gateway_runs(
+    signed: SignedIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = signed.system.settings
+    for name in ("kafka", "postgres", "valkey", "namespace"):
+        monkeypatch.setenv(f"BATON_{name.upper()}", getattr(settings, name))
+
+    def baton(*arguments: str) -> str:
+        done = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["keys", *arguments])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    shown = baton("create", "--role", "ops", "--name", "nightly", "--days", "30", "--actor", "eva").strip()
+    key_id, secret = shown.split("_")[1], shown.split("_", 2)[2]
 
     def status() -> int:
-        return signed.get("/v2/admin/unassigned-orders", headers).status_code
+        return signed.get("/v2/admin/unassigned-orders", {"authorization": f"Bearer {shown}"}).status_code
 
-    assert status() == 401
-    signed.publish(record)
     signed.system.until(lambda: status() == 200, "taken")
-    signed.publish(api_keys.revoked(record, actor_id="eva", reason="a test"))
+    listed = baton("list")
+    assert key_id in listed
+    assert "nightly" in listed
+    assert secret not in listed
+    assert "is revoked" in baton("revoke", key_id, "--reason", "a test", "--actor", "eva")
     signed.system.until(lambda: status() == 401, "refused")
-    known = api_keys.known(signed.system.settings.kafka, signed.system.settings.namespace).by_id[record.key_id]
+    assert "already" in baton("revoke", key_id, "--reason", "again")
+    known = api_keys.known(settings.kafka, settings.namespace).by_id[key_id]
     assert (known.actor_id, known.reason, known.revoked_at_ms > 0) == ("eva", "a test", True)
+    assert "revoked" in baton("list")
