@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -69,6 +70,7 @@ class Sender:
         post = Post(self._settings, AT_ONCE, self._resolve)
         under_way: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
+        self._loop.set_default_executor(ThreadPoolExecutor(AT_ONCE, "resolver"))  # a slow name server holds up its own
         try:
             while not stop.is_set():
                 self._new.clear()
@@ -128,8 +130,6 @@ class Sender:
             logger.error("webhook_failed", message=claimed.message_id, reason=type(error).__name__)
 
     async def _try(self, post: Post, claimed: Claimed) -> Tried:
-        assert claimed.message_id is not None
-        assert claimed.body is not None
         now, began = datetime.now(UTC), time.monotonic()
         try:
             kept = [claimed.secret, *([claimed.old_secret] if claimed.old_secret is not None else [])]
@@ -138,8 +138,18 @@ class Sender:
             answer = Answer(None, f"not sent: the secret cannot be opened: {error}")
         else:
             self._reached("sending")
-            answer = await post.send(claimed.url, claimed.message_id, claimed.body, secrets, now)
+            answer = await self._posted(post, claimed, secrets, now)
         return self._judged(claimed, answer, now, round((time.monotonic() - began) * 1000))
+
+    async def _posted(self, post: Post, claimed: Claimed, secrets: list[str], now: datetime) -> Answer:
+        """A fault of ours counts as an attempt that failed, so that it does not go on without end."""
+        assert claimed.message_id is not None
+        assert claimed.body is not None
+        try:
+            return await post.send(claimed.url, claimed.message_id, claimed.body, secrets, now)
+        except Exception as error:  # noqa: BLE001 -- as above
+            logger.error("webhook_failed", message=claimed.message_id, reason=type(error).__name__)
+            return Answer(None, f"not sent: {type(error).__name__}")
 
     def _judged(self, claimed: Claimed, answer: Answer, at: datetime, took_ms: int) -> Tried:
         if answer.taken:

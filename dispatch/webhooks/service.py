@@ -58,11 +58,11 @@ class Webhooks:
             self._sender = Sender(settings, seal_of(settings), reached, resolve)
         except OSError as error:
             raise Misconfigured(f"the key that seals webhook secrets cannot be kept: {error.strerror}") from error
-        self._changes_told = 0.0
+        self._changes_told, self._changes_state = 0.0, "up"
 
     def parts(self) -> dict[str, str]:
         """For /ready."""
-        return {"intake": self._intake.state, "sender": self._sender.state}
+        return {"intake": self._intake.state, "changes": self._changes_state, "sender": self._sender.state}
 
     def run(self, stop: threading.Event) -> None:
         """Until stopped."""
@@ -93,7 +93,7 @@ class Webhooks:
                 with self._pool.connection() as connection:
                     told = self._intake.take(connection, records, self._set_aside)
             except (psycopg.Error, PoolTimeout) as error:
-                self._lost(error)
+                self._intake.state = _lost(error)
                 stop.wait(0.5)
             else:
                 if told:
@@ -118,7 +118,9 @@ class Webhooks:
                         ([row["change_no"] for row in rows],),
                     )
         except (psycopg.Error, PoolTimeout) as error:
-            self._lost(error)
+            self._changes_state = _lost(error)
+        else:
+            self._changes_state = "up"
 
     def _tell(self, row: dict[str, Any]) -> None:
         at_ms = round(row["at"].timestamp() * 1000)
@@ -136,11 +138,6 @@ class Webhooks:
             )  # fmt: skip
             self._producer.produce(self._namespace + topics.NOTICES.name, codec.encode(notice), b"operations")
 
-    def _lost(self, error: psycopg.Error | PoolTimeout) -> None:
-        reason = cause(error) if isinstance(error, psycopg.Error) else "no connection"
-        self._intake.state = f"postgres: {reason}"
-        logger.warning("postgres_unreachable", reason=reason)
-
     def _set_aside(self, record: Record, error: ContractError) -> None:
         logger.error("poison", topic=record.topic, partition=record.partition, offset=record.offset,
                      reason=error.reason)  # fmt: skip
@@ -152,6 +149,12 @@ class Webhooks:
         )  # fmt: skip
         topic = self._namespace + topics.DEAD_LETTERS.name
         self._producer.produce(topic, codec.encode(letter), record.topic.encode())
+
+
+def _lost(error: psycopg.Error | PoolTimeout) -> str:
+    reason = cause(error) if isinstance(error, psycopg.Error) else "no connection"
+    logger.warning("postgres_unreachable", reason=reason)
+    return f"postgres: {reason}"
 
 
 def run(

@@ -63,7 +63,7 @@ def imports(path: Path) -> list[str]:
     found = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
-            whole = node.module in OURS
+            whole = node.module in OURS or (ROOT / node.module.replace(".", "/")).is_dir()
             found += [f"{node.module}.{name.name}" for name in node.names] if whole else [str(node.module)]
         elif isinstance(node, ast.Import):
             found += [name.name for name in node.names]
