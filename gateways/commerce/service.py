@@ -56,6 +56,10 @@ class Commerce:
         """Whether it is one of the zones in force. Raises Problem while they are not read."""
         return zone_id in self._zones.now.table.zones
 
+    def zones_of(self, lats: list[float], lngs: list[float]) -> list[str]:
+        """The zone in force of each place, in degrees. Raises Problem while they are not read."""
+        return self._zones.now.table.at_each(lats, lngs)
+
     def routes(self, commander: Commander, reads: Reads) -> APIRouter:
         """All of them."""
         router = APIRouter()

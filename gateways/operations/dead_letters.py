@@ -4,7 +4,6 @@ import asyncio
 from functools import partial
 from typing import Annotated, Any, Literal
 
-import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
@@ -72,8 +71,6 @@ def routes(desk: LetterDesk, commander: Commander, reads: Reads, namespace: str)
         if shown["status"] != "open":
             why_not = f"It was {shown['status']}."
         content = content_of(shown["source_topic"], letter) if letter is not None else None
-        if content is not None:
-            content = msgspec.to_builtins(content)
         return json(shown | {"retryable": why_not is None, "not_retryable_why": why_not, "content": content})
 
     async def handle(request: Request, letter_id: str, body: HandleBody, act: DeadLetterAct) -> Response:

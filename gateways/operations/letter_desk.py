@@ -8,7 +8,9 @@ from the log after the id was taken over, and the record and the word about it a
 import threading
 import time
 from dataclasses import dataclass
+from typing import Any
 
+import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from dispatch.contract import codec, topics
@@ -32,6 +34,7 @@ SHOWN = (
     topics.DRIVER_EVENTS.name,
 )
 """Whose records hold no personal data, and may be looked at."""
+WITHHELD = frozenset(("note", "pin_mark", "contact_digest", "proof_ref", "signature_ref"))
 _WAIT_S = 10.0
 _TRIES = 3
 _FENCED = ("_FENCED", "INVALID_PRODUCER_EPOCH", "PRODUCER_FENCED")
@@ -181,7 +184,7 @@ class LetterDesk:
             consumer.close()
 
 
-def content_of(name: str, letter: DeadLetter) -> dict[str, object] | None:
+def content_of(name: str, letter: DeadLetter) -> dict[str, Any] | None:
     """A record's kind and fields, where they may be shown and can be read; `name` is the topic without namespace."""
     if name not in SHOWN or letter.value is None or len(letter.value) != letter.value_bytes:
         return None
@@ -189,5 +192,11 @@ def content_of(name: str, letter: DeadLetter) -> dict[str, object] | None:
         record = codec.decode(letter.value)
     except ContractError:
         return None  # the letter's reason says what is wrong with it
-    fields = {field: getattr(record, field) for field in record.__struct_fields__}
-    return {"record": codec.subject(type(record)), "fields": fields}
+    return {"record": codec.subject(type(record)), "fields": _shown(msgspec.to_builtins(record))}
+
+
+def _shown(value: Any) -> Any:
+    """Without what people wrote freely, and what stands for somebody: in their place is None."""
+    if isinstance(value, dict):
+        return {name: None if name in WITHHELD else _shown(each) for name, each in value.items()}
+    return [_shown(each) for each in value] if isinstance(value, list) else value

@@ -9,6 +9,7 @@ from pydantic import Field
 from gateways.models import Id, Uuid
 from gateways.operations import cursors
 from gateways.operations.asking import Listing, Ranged, Word, money, question, same, told, within
+from gateways.operations.whereabouts import ZonesOf, drivers_in
 from gateways.problems import Problem
 from gateways.reads import Reads
 from projections import queries_operations as queries
@@ -39,7 +40,8 @@ class Drivers(Listing):
     """Which drivers."""
 
     state: list[Availability] = Field(default_factory=list)
-    zone: Word | None = Field(None, description="Those who prefer this zone.")
+    zone: Word | None = Field(None, description="Those whose last place lies in it; `none`: outside every zone.")
+    prefers_zone: Word | None = None
 
 
 class Happened(Ranged):
@@ -52,11 +54,11 @@ class Happened(Ranged):
     type: Annotated[list[Word], Field(max_length=20)] = Field([], description="Words of the audit.")
 
 
-def routes(reads: Reads) -> APIRouter:
+def routes(reads: Reads, zones_of: ZonesOf) -> APIRouter:
     """The router."""
     router = APIRouter(tags=["operations"])
     _deliveries(router, reads)
-    _drivers(router, reads)
+    _drivers(router, reads, zones_of)
     _audit(router, reads)
     return router
 
@@ -89,16 +91,16 @@ def _statuses(wanted: list[str]) -> list[Filter]:
     return made
 
 
-def _drivers(router: APIRouter, reads: Reads) -> None:
+def _drivers(router: APIRouter, reads: Reads, zones_of: ZonesOf) -> None:
     @router.get("/v2/admin/drivers")
     async def find_drivers(asked: Annotated[Drivers, Query()]) -> Response:
         """Drivers by id."""
         filters: list[Filter] = [("d.availability = ANY(%s)", sorted(set(asked.state)))] if asked.state else []
-        if asked.zone is not None:
-            filters.append(("%s = ANY(d.preferred_in)", asked.zone))
-        asks = question("drivers", filters)
+        if asked.prefers_zone is not None:
+            filters.append(("%s = ANY(d.preferred_in)", asked.prefers_zone))
+        asks = question(f"drivers {asked.zone}", filters)
         after = cursors.read(asks, queries.BY_DRIVER, asked.cursor)
-        page = await reads.ask(queries.drivers, filters, Asked(asked.limit, after))
+        page = await drivers_in(reads, zones_of, filters, Asked(asked.limit, after), asked.zone)
         return told("drivers", page.rows, cursors.write(asks, queries.BY_DRIVER, page.after))
 
     @router.get("/v2/admin/drivers/{driver_id}/availability-history")

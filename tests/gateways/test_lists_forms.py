@@ -11,7 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dispatch.contract import codec, identity
+from dispatch.contract.records.delivery_commands import RejectOffer
+from dispatch.contract.records.system import DeadLetter
 from gateways.operations import csv_form, cursors
+from gateways.operations.letter_desk import content_of
 from gateways.problems import Problem
 from projections.queries_paging import Key, Ordering, Type
 
@@ -86,3 +90,21 @@ def test_no_text_in_a_cell_begins_a_formula(text: str) -> None:
 )  # fmt: skip
 def test_cells(value: Any, cell: str) -> None:
     assert csv_form.cell(value) == cell
+
+
+def test_of_a_dead_letter_s_content_what_people_wrote_is_left_out() -> None:
+    name = identity.derived("x")
+    command = RejectOffer(
+        command_id=name, delivery_id=name, at_ms=1, actor_type="driver", actor_id="ana", correlation_id="x",
+        offer_id=name, driver_id="ana", reason="other", note="Clara Q. was rude",
+    )  # fmt: skip
+    value = codec.encode(command)
+    letter = DeadLetter(
+        source_topic="t.delivery.commands", partition=0, offset=1, key=b"k", value=value, value_bytes=len(value),
+        error="BadRecord", reason="r", place="p", at_ms=1, worker="w",
+    )  # fmt: skip
+    shown = content_of("delivery.commands", letter)
+    assert shown is not None
+    assert (shown["fields"]["driver_id"], shown["fields"]["note"]) == ("ana", None)
+    assert content_of("orders.inbound", letter) is None
+    assert content_of("driver.locations", letter) is None

@@ -216,6 +216,14 @@ def test_what_was_delivered_is_found_told_and_reckoned(system: System) -> None:
         driver["driver_id"] for driver in get(system, "/v2/admin/drivers", state="AVAILABLE")["drivers"]
     }
     assert not get(system, "/v2/admin/drivers", zone="elsewhere")["drivers"]
+    assert not get(system, "/v2/admin/drivers", prefers_zone="elsewhere")["drivers"]
+    seen, cursor = [], {}
+    while cursor is not None:
+        page = get(system, "/v2/admin/drivers", zone="none", limit=1, **cursor)
+        seen += [driver["driver_id"] for driver in page["drivers"]]
+        cursor = {"cursor": page["next_cursor"]} if page["next_cursor"] else None
+    assert seen == sorted(seen)
+    assert "op-ben" in seen
 
 
 def now_ms() -> int:
