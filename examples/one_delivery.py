@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from typing import Any
 
@@ -70,7 +71,7 @@ def main() -> None:
         followed = _followed(api, seller, delivery_id)
 
         offer = _next(socket, "DELIVERY_OFFERED_V2", delivery_id)
-        print(f"offered for {offer['earning']['amount_minor']} {offer['earning']['currency']}, cents")
+        print(f"offered for {offer['earning']['amount_minor']} {offer['earning']['currency']} in minor units")
         named = {"driver_id": driver_id, "offer_id": offer["offer_id"]}
         api.call("acceptOffer", driver, {}, **named)
         _next(socket, "DELIVERY_ASSIGNED", delivery_id)
@@ -105,10 +106,14 @@ def _followed(api: Api, token: str, delivery_id: str) -> threading.Thread:
     _, path = api.operations["followDelivery"]
 
     def read() -> None:
-        with api.http.stream("GET", path.format(delivery_id=delivery_id), headers=_signed(token)) as stream:
-            for line in stream.iter_lines():
-                if line.startswith(("event: delivery_status", "event: closed")):
-                    print(f"   heard {line}")
+        known = False
+        while not known:  # what was ordered just now may not be known to readers for a moment
+            with api.http.stream("GET", path.format(delivery_id=delivery_id), headers=_signed(token)) as stream:
+                known = stream.status_code != 404
+                for line in stream.iter_lines():
+                    if line.startswith(("event: delivery_status", "event: closed")):
+                        print(f"   heard {line}")
+            time.sleep(0.2)
 
     thread = threading.Thread(target=read, daemon=True)
     thread.start()

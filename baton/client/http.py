@@ -16,6 +16,7 @@ from baton.client.socket import DriverSocket
 from baton.client.streams import Event, Reading
 
 _AGENT = "baton-client"
+_AGAIN_S = 0.2
 
 
 class Baton:
@@ -66,17 +67,23 @@ class Baton:
                 raise failure
             time.sleep(wait_s)
 
-    def follow(self, delivery_id: str = "", *, token: str = "", silence_s: float = 30.0) -> Iterator[Event]:
+    def follow(
+        self, delivery_id: str = "", *, token: str = "", silence_s: float = 30.0, known_s: float = 5.0
+    ) -> Iterator[Event]:
         """What happens to a delivery, until it ends: by its id, or by the token of a tracking link.
 
-        Goes on where it was after a broken connection. Raises as `send` does."""
-        reading, where = Reading(), _stream(delivery_id, token)
+        Goes on where it was after a broken connection. A delivery that was ordered just now may not be known for a
+        moment: that is waited for, `known_s` at most. Raises as `send` does."""
+        reading, where, until = Reading(), _stream(delivery_id, token), time.monotonic() + known_s
         tried = 0
         while not reading.over:
             try:
                 with self._http.stream("GET", where, headers=reading.headers(), timeout=silence_s) as answer:
                     if answer.status_code == 204:
                         return
+                    if answer.status_code == 404 and time.monotonic() < until:
+                        time.sleep(_AGAIN_S)
+                        continue
                     if not answer.is_success:
                         answer.read()
                         raise problem(answer.status_code, _problem(answer), answer.headers.get("x-request-id", ""))
@@ -150,17 +157,23 @@ class AsyncBaton:
                 raise failure
             await asyncio.sleep(wait_s)
 
-    async def follow(self, delivery_id: str = "", *, token: str = "", silence_s: float = 30.0) -> AsyncIterator[Event]:
+    async def follow(
+        self, delivery_id: str = "", *, token: str = "", silence_s: float = 30.0, known_s: float = 5.0
+    ) -> AsyncIterator[Event]:
         """As Baton.follow, on one connection: after a broken one Unreachable is raised."""
-        reading, where = Reading(), _stream(delivery_id, token)
+        reading, where, until = Reading(), _stream(delivery_id, token), time.monotonic() + known_s
         try:
-            async with self._http.stream("GET", where, headers=reading.headers(), timeout=silence_s) as answer:
-                if not answer.is_success:
+            while True:
+                async with self._http.stream("GET", where, headers=reading.headers(), timeout=silence_s) as answer:
+                    if answer.is_success:
+                        async for line in answer.aiter_lines():
+                            if (event := reading.line(line)) is not None:
+                                yield event
+                        return
                     await answer.aread()
-                    raise problem(answer.status_code, _problem(answer), answer.headers.get("x-request-id", ""))
-                async for line in answer.aiter_lines():
-                    if (event := reading.line(line)) is not None:
-                        yield event
+                    if answer.status_code != 404 or time.monotonic() >= until:
+                        raise problem(answer.status_code, _problem(answer), answer.headers.get("x-request-id", ""))
+                await asyncio.sleep(_AGAIN_S)
         except httpx.TransportError as error:
             raise Unreachable(f"{where} broke off: {error!r}") from error
 

@@ -5,6 +5,8 @@ import random
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from threading import Event
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -38,7 +40,7 @@ class DriverSocket:
         self._token, self.since, self._device, self._tries = token, since, device, tries
         self._live: ClientConnection | None = None
         self._seen: deque[str] = deque(maxlen=_KNOWN)
-        self._ended = False
+        self._ended = Event()
 
     def __enter__(self) -> "DriverSocket":
         return self
@@ -48,21 +50,22 @@ class DriverSocket:
 
     def __iter__(self) -> Iterator[Message]:
         tried = 0
-        while not self._ended:
+        while not self._ended.is_set():
             try:
-                live = self._connected()
-                for text in live:
-                    tried = 0
-                    if (message := self._new(json.loads(text))) is not None:
-                        yield message
-                code, reason = live.close_code or 1006, live.close_reason or ""
+                with self._connecting() as live:
+                    self._live = live
+                    for text in live:
+                        tried = 0
+                        if (message := self._new(json.loads(text))) is not None:
+                            yield message
+                    code, reason = live.close_code or 1006, live.close_reason or ""
             except ConnectionClosed as closed:
                 code, reason = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (1006, "")
             except (OSError, InvalidHandshake) as error:
                 _raise_refused(error)
                 code, reason = 1006, repr(error)
             self._live = None
-            if self._ended:
+            if self._ended.is_set():
                 return
             if code in _FOR_GOOD:
                 raise Closed(code, reason)
@@ -88,16 +91,15 @@ class DriverSocket:
 
     def close(self) -> None:
         """Ends it, and the iteration."""
-        self._ended = True
+        self._ended.set()
         if self._live is not None:
             self._live.close()
 
-    def _connected(self) -> ClientConnection:
+    def _connecting(self) -> AbstractContextManager[ClientConnection]:
         asked = {name: value for name, value in (("since", self.since), ("device", self._device)) if value}
         where = f"{self._url}?{urlencode(asked)}" if asked else self._url
         headers = {"authorization": f"Bearer {self._token}"} if self._token else None
-        self._live = connect(where, additional_headers=headers, open_timeout=10, max_size=2**20)
-        return self._live
+        return connect(where, additional_headers=headers, open_timeout=10, max_size=2**20)
 
     def _new(self, message: Message) -> Message | None:
         """The message, unless it was heard before."""

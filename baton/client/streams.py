@@ -23,18 +23,19 @@ class Reading:
 
     def __init__(self) -> None:
         self.last_id, self.over = "", False
-        self._name = ""
+        self._name, self._id = "", ""
         self._data: list[str] = []
 
     def headers(self) -> dict[str, str]:
-        """Of the next connection."""
+        """Of the next connection. Half a message that the last one broke off in is forgotten."""
+        self._name, self._data, self._id = "", [], self.last_id
         return {"accept": "text/event-stream"} | ({"last-event-id": self.last_id} if self.last_id else {})
 
     def line(self, line: str) -> Event | None:
         """The event that this line completes."""
         if not line:
             name, data = self._name, "\n".join(self._data)
-            self._name, self._data = "", []
+            self._name, self._data, self.last_id = "", [], self._id
             return self._event(name or "message", _read(data)) if data else None
         field, _, value = line.partition(":")
         value = value.removeprefix(" ")
@@ -44,7 +45,7 @@ class Reading:
             case "data":
                 self._data.append(value)
             case "id" if "\0" not in value:
-                self.last_id = value
+                self._id = value
         return None
 
     def _event(self, name: str, data: Any) -> Event | None:

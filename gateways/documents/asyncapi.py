@@ -9,6 +9,7 @@ from dispatch.contract import registry, topics
 from dispatch.contract.topics import Topic
 from gateways.documents import messages
 from gateways.documents.openapi import SCHEMES
+from gateways.documents.shapes import Shape
 
 Document = dict[str, Any]
 AVRO = "application/vnd.apache.avro+json;version=1.9.0"
@@ -63,13 +64,19 @@ def subjects_on(topic: Topic) -> list[str]:
 
 def document() -> Document:
     """The whole document."""
-    channels, components = {}, {}
+    channels: Document = {}
+    components: Document = {}
     for topic in topics.CATALOGUE:
         if topic.name in PRIVATE:
             continue
         channels[_name(topic.name)] = _topic(topic)
         components |= {subject: _record(subject) for subject in subjects_on(topic)}
-    json_shapes = (*messages.TO_DRIVERS, *messages.FROM_DRIVERS, *messages.TRACKING.values(), messages.Webhook)
+    json_shapes: tuple[type[Shape], ...] = (
+        *messages.TO_DRIVERS,
+        *messages.FROM_DRIVERS,
+        *messages.TRACKING.values(),
+        messages.Webhook,
+    )
     _, made = models_json_schema(
         [(one, "serialization") for one in json_shapes], ref_template="#/components/schemas/{model}"
     )

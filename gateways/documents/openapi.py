@@ -178,6 +178,6 @@ def of_no_gateway() -> Document:
     """The document of this release, without connecting to anything."""
     from gateways.app import create_app
 
-    nowhere = Settings(kafka="127.0.0.1:1", postgres="postgresql://127.0.0.1:1/none", valkey="redis://127.0.0.1:1")
-    made: Document = create_app(nowhere).openapi()
+    addresses = {"kafka": "127.0.0.1:1", "postgres": "postgresql://127.0.0.1:1/none", "valkey": "redis://127.0.0.1:1"}
+    made: Document = create_app(Settings.model_validate(addresses)).openapi()
     return made
