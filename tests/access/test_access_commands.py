@@ -101,6 +101,7 @@ def test_a_mistake_of_who_is_told(home: Path, arguments: tuple[str, ...], told: 
 def test_without_a_local_key_or_kafka_it_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BATON_HOME", str(home / "elsewhere"))
     assert "`baton up` makes one" in " ".join(run(*TOKEN).output.replace("│", " ").split())
+    monkeypatch.setattr("dispatch.cli._KAFKA_ANSWERS_S", 0.3)
     for name, value in NO_SERVERS.items():
         monkeypatch.setenv(name, value)
     assert "does not answer" in str(run("keys", "list").exception)

@@ -5,8 +5,11 @@ The gate is the real one, over the real application's routes; what stands behind
 
 import asyncio
 import json
+import threading
 from collections.abc import MutableMapping
 from dataclasses import replace
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, get_args
 
 import pytest
@@ -90,6 +93,7 @@ def sign_in(keys: ApiKeys) -> SignIn:
     return SignIn(Tokens(FixedKeys(keys_in(jwks())), WANTED), keys, tracked)
 
 
+found_once = cache(doorways)
 Headers = list[tuple[str, str]]
 
 
@@ -116,7 +120,9 @@ def ask(
     async def send(message: MutableMapping[str, Any]) -> None:
         sent.append(message)
 
-    asyncio.run(Gate(behind, sign_in, ReadModel())(scope, receive, send))
+    guard = Gate(behind, sign_in, ReadModel())
+    guard._doorways = found_once(app)
+    asyncio.run(guard(scope, receive, send))
     first = sent[0]
     if first["type"] == "websocket.accept":
         return 101, {}, behind
@@ -362,6 +368,33 @@ def test_while_the_issuers_keys_are_not_known_nobody_is_believed_or_refused(app:
     away = SignIn(Tokens(FetchedKeys("http://127.0.0.1:1/keys"), WANTED), keys)
     status, told, _ = ask(app, away, SEEN, f"/v2/deliveries/{OWN}", bearer("driver"))
     assert (status, told["code"], told["headers"]["retry-after"]) == (503, "sign_in_unavailable", "2")
+
+
+def test_keys_come_from_a_real_address(app: FastAPI, keys: ApiKeys) -> None:
+    class Issuer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/keys" else 404)
+            self.end_headers()
+            self.wfile.write(jwks())
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Issuer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        base = f"http://127.0.0.1:{server.server_port}"
+        try:
+            for path, wanted in (("/keys", 204), ("/nothing", 503)):
+                settings = Settings(
+                    kafka="", postgres="", valkey="", sign_in_jwks=base + path, sign_in_issuer=ISSUER,
+                    sign_in_audience=AUDIENCE,
+                )  # fmt: skip
+                status, told, _ = ask(app, sign_in_of(settings, keys), SEEN, f"/v2/deliveries/{OWN}", bearer("driver"))
+                assert status == wanted, told
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_settings_that_cannot_be_are_told(keys: ApiKeys, tmp_path: Any) -> None:
