@@ -99,12 +99,13 @@ class Rates:
     async def take(self, who: str, rate: Rate, role: str) -> Verdict:
         """One more request of this asker."""
         per_s, burst = self.limit(rate, role)
+        name = f"{rate}:{per_s:g}:{who}"  # another rate counts anew: what is paid off when follows from it
         if self._script is None or rate == "open":
-            return self._local.take(f"{rate} {who}", per_s, burst)
+            return self._local.take(name, per_s, burst)
         if time.monotonic() >= self._away_until:
             try:
                 taken, wait_us, left, full_us = await self._script(
-                    keys=[f"{self._prefix}{rate}:{who}"], args=[1_000_000 / per_s, burst]
+                    keys=[self._prefix + name], args=[1_000_000 / per_s, burst]
                 )
             except (RedisError, OSError) as error:
                 self._away_until = time.monotonic() + _AWAY_S
@@ -112,7 +113,7 @@ class Rates:
             else:
                 return Verdict(bool(taken), wait_us / 1e6, left, full_us / 1e6)
         metrics.LOCAL_LIMITS.inc()
-        return self._local.take(f"{rate} {who}", per_s, burst)
+        return self._local.take(name, per_s, burst)
 
 
 class Refusals:
