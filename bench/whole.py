@@ -27,18 +27,20 @@ from deploy.local.stack import StackOptions, down, plan, up
 from dispatch.contract import codec, topics
 from dispatch.contract.records.delivery_events import DeliveryCompleted
 from dispatch.contract.records.offers import OfferCreated
+from gateways.access import local_key
 
 Figures = dict[str, float]
 _SETTLE_S = 15.0
 _IN_FLIGHT = 400
 _WARM = (100, 20)
 """Orders a second, for so many seconds: a broker that has just started compiles its own code first."""
+_FOLDER = Path(".baton/bench")
 
 
 @contextmanager
 def running() -> Iterator[dict[str, Any]]:
     """A stack of its own, removed afterwards."""
-    folder = Path(".baton/bench").resolve()
+    folder = _FOLDER.resolve()
     down(folder)
     shutil.rmtree(folder, ignore_errors=True)
     status = up(folder, plan(Addresses(), StackOptions(), folder), lambda _text: None)
@@ -89,6 +91,9 @@ class Crowd:
 
     def __init__(self, town: Town, session: aiohttp.ClientSession) -> None:
         self._town, self._session = town, session
+        key = local_key.of(_FOLDER.resolve(), "baton-local", "baton")
+        assert key is not None, "the stack has a key of its own"
+        self._key = key
         self._connected = 0
         self._ready: dict[str, float] = {}
         self._offered: list[float] = []
@@ -98,7 +103,8 @@ class Crowd:
 
     async def drive(self, name: str) -> None:
         """One driver."""
-        async with self._session.ws_connect(f"/v2/drivers/{name}/socket", max_msg_size=1 << 20) as socket:
+        path = f"/v2/drivers/{name}/socket"
+        async with self._session.ws_connect(path, headers=self._signed(name), max_msg_size=1 << 20) as socket:
             self._connected += 1
             async for message in socket:
                 heard = orjson.loads(message.data)
@@ -154,12 +160,16 @@ class Crowd:
             figures |= {f"at {rate}/s, {name}, {word} ms": ms for word, ms in percentiles(seen).items()}
         return figures
 
+    def _signed(self, name: str) -> dict[str, str]:
+        return {"authorization": f"Bearer {self._key.current('driver', name)}"}
+
     async def _take(self, name: str, offer: dict[str, Any]) -> None:
         held = {"delivery_id": offer["delivery_id"], "offer_id": offer["offer_id"], "driver_id": name}
         began = time.perf_counter()
         path = f"/v2/drivers/{name}/offers/{held['offer_id']}/accept"
         try:
-            async with self._session.post(path, json={"delivery_id": held["delivery_id"]}) as answer:
+            body = {"delivery_id": held["delivery_id"]}
+            async with self._session.post(path, json=body, headers=self._signed(name)) as answer:
                 await answer.read()
         except aiohttp.ClientError:
             self._unanswered += 1
