@@ -34,8 +34,8 @@ FREE = {"/v2/drivers/{driver_id}/offers/{offer_id}/accept", "/v2/drivers/{driver
         "/v2/drivers/{driver_id}/availability/end-shift"}  # fmt: skip
 """Their body may be left out."""
 NAMES = ("%00", "a%20b", "x" * 200, "%F0%9F%98%80", "%ff")
-CODES = {400: {"not_json", "bad_path"}, 404: {"unknown_driver", "unknown_order", "unknown_offer", "not_held"}, 413: {"too_large"},
-         415: {"json_wanted"}, 422: {"invalid", "too_many_pings"}}  # fmt: skip
+CODES = {400: {"not_json", "bad_path"}, 404: {"unknown_driver", "unknown_order", "unknown_offer", "not_held"},
+         413: {"too_large"}, 415: {"json_wanted"}, 422: {"invalid", "too_many_pings"}}  # fmt: skip
 
 
 def routes(system: System) -> Iterator[tuple[str, str, dict[str, Any]]]:
