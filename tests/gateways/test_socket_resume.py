@@ -7,21 +7,25 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 from confluent_kafka import Producer
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as connect_now
+from websockets.typing import Subprotocol
 from whole_system import PLACE, System, an_order, heard, problem
 
 from deploy.local.servers import free_port
 from dispatch.contract import codec, identity, topics
 from dispatch.contract.records.offers import OfferCreated, OfferEnded
 from dispatch.contract.records.shared import OfferTerms
+from gateways.access import local_key
 from gateways.app import create_app
 from gateways.shell.serving import server
 from gateways.sockets.positions import position
@@ -32,8 +36,8 @@ pytestmark = pytest.mark.servers
 class Gateway:
     """One more gateway beside the system's, which can be restarted."""
 
-    def __init__(self, system: System) -> None:
-        self.settings = system.settings.model_copy(update={"slot": 1, "gateway_port": free_port()})
+    def __init__(self, system: System, **changes: Any) -> None:
+        self.settings = system.settings.model_copy(update={"slot": 1, "gateway_port": free_port(), **changes})
         self.url = f"ws://127.0.0.1:{self.settings.gateway_port}"
         self.start()
 
@@ -275,3 +279,33 @@ def test_an_order_is_told_to_a_driver_who_comes_back_at_another_gateway(system: 
         assert system.post(path, {"delivery_id": offer["delivery_id"]}).status_code == 200
         assert heard(socket, "OFFER_ENDED")["event"] == "offer_accepted"
         assert heard(socket, "DELIVERY_ASSIGNED")["contact"]["name"] == "Clara Q."
+
+
+def test_a_signed_in_socket_lives_as_long_as_its_token_and_a_new_one_renews_it(
+    system: System, second: Gateway, tmp_path: Path
+) -> None:
+    local_key.make(tmp_path)
+    key = local_key.of(tmp_path, system.settings.sign_in_issuer, system.settings.sign_in_audience)
+    assert key is not None
+    second.stop()  # its slot is needed
+    signed = Gateway(system, sign_in_key_file=tmp_path / local_key.PUBLIC)
+    system.until(lambda: signed.server.started, "started")
+    try:
+        for shown, status in ({}, 401), ({"authorization": f"Bearer {key.token('driver', 'ben')}"}, 403):
+            with pytest.raises(InvalidStatus) as refused:
+                connect_now(at(signed.url, "sina"), additional_headers=shown)
+            assert refused.value.response.status_code == status
+        token, newer = key.token("driver", "sina", ttl_s=5), key.token("driver", "sina", ttl_s=8)
+        with connect_now(at(signed.url, "sina"), subprotocols=[Subprotocol("bearer"), Subprotocol(token)]) as socket:
+            assert socket.subprotocol == "bearer"
+            assert heard(socket, "TOKEN_EXPIRING")["event"] == "token_expiring"
+            socket.send(json.dumps({"type": "TOKEN", "token": newer}))
+            ends = datetime.fromisoformat(heard(socket, "TOKEN_TAKEN")["expires_at"])
+            with pytest.raises(ConnectionClosed) as closed:
+                heard(socket, "never", 20)
+            assert datetime.now(UTC) >= ends, "not at the first token's end"
+            assert closed.value.rcvd is not None
+            assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4401, "the token has expired")
+    finally:
+        signed.stop()
+        second.start()
