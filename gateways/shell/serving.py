@@ -17,6 +17,8 @@ HEAD_S = 10.0
 HEAD_BYTES_MAX = 65_536
 """Of a head that has not ended; of a whole one gateways.shell.heads asks less."""
 KEEP_ALIVE_S = 15
+LAST_S = 0.5
+"""So long a connection without a request is kept open at the end."""
 SOCKET_MESSAGE_MAX = 65_536
 _TOO_MUCH = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -31,6 +33,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._in_head, self._head_bytes = True, 0
+        self._asked, self._ending = False, False
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -46,9 +49,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
-        self._in_head = False
+        self._in_head, self._asked = False, True
         self._end_timer()
         super().on_headers_complete()
+        if self._ending and self.cycle is not None:  # a socket has none
+            self.cycle.keep_alive = False
 
     def data_received(self, data: bytes) -> None:
         """Counts what is not yet a head."""
@@ -62,6 +67,18 @@ class BoundedProtocol(HttpToolsProtocol):
         """Nobody is waited for any more."""
         self._end_timer()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """The server ends. Who has just connected is about to ask, and is still answered."""
+        if not self._asked and not self.transport.is_closing():
+            self._ending = True
+            self.loop.call_later(LAST_S, self._end_unasked)
+        else:
+            super().shutdown()
+
+    def _end_unasked(self) -> None:
+        if not self._asked and not self.transport.is_closing():
+            self.transport.close()
 
     def _await_head(self) -> None:
         self._end_timer()
