@@ -15,6 +15,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+import psycopg
 from aiohttp import web
 
 from bench import whole
@@ -118,6 +119,27 @@ async def _measured(status: dict[str, Any], shop: _Shop, url: str) -> Figures:
         "first try after the event, p99 ms": late[int(len(late) * 0.99)],
         "first try after the event, most ms": late[-1],
         "share within 1 s, %": 100 * sum(one <= 1000 for one in late) / len(late),
+        **await asyncio.to_thread(_parts, status["addresses"]["postgres"], good.seller_id),
+    }
+
+
+def _parts(postgres: str, seller_id: str) -> Figures:
+    """Where the time goes, of the good seller's messages since the warm-up: deciding and reading, and then sending."""
+    with psycopg.connect(postgres) as connection:
+        row = connection.execute(
+            "SELECT percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY extract(epoch FROM m.taken_at - m.at)),"
+            " percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY extract(epoch FROM a.at - m.taken_at))"
+            " FROM webhook_messages m JOIN webhook_endpoints e USING (endpoint_id)"
+            " JOIN webhook_attempts a USING (message_id)"
+            " WHERE e.seller_id = %s AND m.at > now() - make_interval(secs => %s)",
+            (seller_id, SECONDS + 5),
+        ).fetchone()
+    assert row is not None
+    names = ("from the event to its row", "from the row to the request")
+    return {
+        f"{name}, {word} ms": part[number] * 1000
+        for name, part in zip(names, row, strict=True)
+        for number, word in enumerate(("p50", "p99"))
     }
 
 
