@@ -42,9 +42,7 @@ class Projector:
         self._at: dict[Place, Position] = {}
         self._state = "starting"
         self._stop = threading.Event()
-        self._topics = [
-            namespace + topic.name for topic in (*_FOLLOWED, *(model.topic for model in NOTED))
-        ]
+        self._topics = [namespace + topic.name for topic in (*_FOLLOWED, *(model.topic for model in NOTED))]
         self._producer = Producer({"bootstrap.servers": brokers, "enable.idempotence": True})
         self._consumer = Consumer(
             {
