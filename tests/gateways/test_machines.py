@@ -1,6 +1,7 @@
 """What knows us by our documents only: a delivery, the client, Confluent's deserializer, a great many odd requests."""
 
 import json
+import re
 import subprocess
 import sys
 import uuid
@@ -92,11 +93,13 @@ def test_the_client_sees_a_delivery_through_and_words_what_is_refused(signed: Si
         delivery_id = placed["delivery_id"]
         offer = next(message for message in heard if message["type"] == "DELIVERY_OFFERED_V2")
         socket.acknowledge(offer)
+        signed.system.until(lambda: ana.drivers.offers("ana")["offers"], "the offer in the read model")
         assert [one["offer_id"] for one in ana.drivers.offers("ana")["offers"]] == [offer["offer_id"]]
         assert ana.drivers.accept("ana", offer["offer_id"])["status"] == "assigned"
         with pytest.raises(Conflict):
             ana.drivers.reject("ana", offer["offer_id"], "too_far")
         next(message for message in heard if message["type"] == "DELIVERY_ASSIGNED")
+        signed.system.until(lambda: held(ana, delivery_id), "held in the read model")
         assert ana.drivers.in_hand("ana", delivery_id)["contact"]["name"] == "Clara Q."
         for step in ("enroute_to_pickup", "arrived_at_pickup", "picked_up", "enroute_to_dropoff", "arrived_at_dropoff"):
             ana.drivers.progress("ana", delivery_id, offer["offer_id"], step)  # type: ignore[arg-type]
@@ -116,6 +119,14 @@ def test_the_client_sees_a_delivery_through_and_words_what_is_refused(signed: Si
         ana.drivers.end_shift("ana")
     with Baton(signed.system.url) as stranger, pytest.raises(NotSignedIn):
         stranger.orders.ready(order)
+
+
+def held(client: Baton, delivery_id: str) -> bool:
+    try:
+        client.drivers.in_hand("ana", delivery_id)
+    except Unknown:
+        return False
+    return True
 
 
 def test_confluents_deserializer_reads_every_kind_of_record(signed: SignedIn) -> None:
@@ -160,3 +171,6 @@ def test_no_odd_request_is_a_fault_of_ours(signed: SignedIn) -> None:
     made = fuzz.command(signed.system.url, token, examples=2, seed=7, phases="examples,fuzzing")
     done = subprocess.run(made, env=fuzz.environment(), cwd=ROOT, capture_output=True, text=True, timeout=140)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    found = re.search(r"(\d+) generated, (\d+) passed", done.stdout)
+    assert found is not None, done.stdout[-2000:]
+    assert int(found[1]) == int(found[2]) >= 100, found[0]
