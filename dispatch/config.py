@@ -98,7 +98,8 @@ class Settings(BaseSettings):
         description="Seals sellers' webhook secrets, 16 characters or more. Empty: a file in BATON_HOME.",
     )  # fmt: skip
     webhook_retries_s: str = Field(
-        "5 300 1800 7200 18000 36000 50400 72000 86400", pattern=r"^[0-9]{1,6}(\.[0-9]+)?( [0-9]{1,6}(\.[0-9]+)?){0,19}$",
+        "5 300 1800 7200 18000 36000 50400 72000 86400",
+        pattern=r"^[0-9]{1,6}(\.[0-9]+)?( [0-9]{1,6}(\.[0-9]+)?){0,19}$",
         description="Pauses before a seller's webhook is tried again; after the last the endpoint is disabled.",
     )  # fmt: skip
     webhook_timeout_s: float = Field(15.0, gt=0, le=60, description="How long a seller's server may take to answer.")
