@@ -66,8 +66,10 @@ def plan(given: Addresses, options: StackOptions, folder: Path) -> Plan:
         port = free_port()
         processes.append(ProcessSpec(name, baton(*more, "--health-port", str(port)), f"http://127.0.0.1:{port}/ready"))
     for slot, port in enumerate([gateway_port, *(free_port() for _ in range(options.gateways - 1))]):
-        name, more = ("gateway", ()) if slot == 0 else (f"gateway-{slot}", ("--slot", str(slot), "--port", str(port)))
-        processes.append(ProcessSpec(name, baton("run", "gateway", *more), f"http://127.0.0.1:{port}/ready"))
+        name, its_own = (
+            ("gateway", []) if slot == 0 else (f"gateway-{slot}", ["--slot", f"{slot}", "--port", f"{port}"])
+        )
+        processes.append(ProcessSpec(name, baton("run", "gateway", *its_own), f"http://127.0.0.1:{port}/ready"))
     return Plan(given, environment, [baton("setup", "--speed", str(options.speed))], processes)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import redis
+from websockets.exceptions import ConnectionClosedError
 from whole_system import PLACE, System, heard, problem
 
 from dispatch.contract import codec, topics
@@ -119,7 +120,7 @@ def test_heartbeats_by_http_and_by_socket_are_signs_of_life(system: System) -> N
         (json.dumps({"type": ["LOCATION"]}), "not_understood"),
         ("[1, 2]", "not_understood"),
         ("{", "not_understood"),
-        (json.dumps({"type": "LOCATION", **PLACE, "x": "x" * 1_000_000}), "not_understood"),
+        (json.dumps({"type": "LOCATION", **PLACE, "x": "x" * 10_000}), "not_understood"),
     ],
 )
 def test_what_is_wrong_on_the_socket_is_told_and_the_socket_stays_open(system: System, said: str, code: str) -> None:
@@ -128,3 +129,10 @@ def test_what_is_wrong_on_the_socket_is_told_and_the_socket_stays_open(system: S
         assert heard(socket, "REFUSED")["code"] == code
         socket.send(json.dumps({"type": "PING"}))
         heard(socket, "PONG")
+
+
+def test_a_message_of_a_megabyte_ends_the_socket_and_says_why(system: System) -> None:
+    with system.socket("ida") as socket:
+        socket.send(json.dumps({"type": "LOCATION", **PLACE, "x": "x" * 1_000_000}))
+        with pytest.raises(ConnectionClosedError, match="too big"):
+            heard(socket, "REFUSED")

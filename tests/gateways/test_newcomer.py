@@ -34,12 +34,16 @@ FREE = {"/v2/drivers/{driver_id}/offers/{offer_id}/accept", "/v2/drivers/{driver
         "/v2/drivers/{driver_id}/availability/end-shift"}  # fmt: skip
 """Their body may be left out."""
 NAMES = ("%00", "a%20b", "x" * 200, "%F0%9F%98%80", "%ff")
-CODES = {400: {"not_json", "bad_path"}, 404: {"unknown_driver", "unknown_order", "unknown_offer", "not_held"},
+CODES = {400: {"not_json", "bad_path"},
+         404: {"unknown_driver", "unknown_order", "unknown_offer", "unknown_token", "not_held"},
          413: {"too_large"}, 415: {"json_wanted"}, 422: {"invalid", "too_many_pings"}}  # fmt: skip
 
 
 def routes(system: System) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """All but the registry's, which speak of errors as Confluent's clients want them (tests/documents)."""
     for path, methods in system.http.get("/openapi.json").json()["paths"].items():
+        if path.startswith(("/schemas/", "/subjects", "/config")):
+            continue
         for method, route in methods.items():
             yield method.upper(), path, route
 
@@ -80,7 +84,7 @@ def test_a_name_that_can_be_none_is_told_on_every_route(system: System) -> None:
             content = b"{}" if "requestBody" in route else b""
             answer = system.http.request(method, at(path, name), content=content, headers=JSON)
             is_told(answer, f"{method} {path} of {name}")
-            assert answer.status_code == 422
+            assert answer.status_code in (400, 422) or (answer.status_code == 404 and "{token}" in path)
             tried += 1
     assert tried > 100
 
