@@ -1,11 +1,11 @@
 """The gateway process."""
 
-import ipaddress
 import threading
 
 from dispatch.config import Settings
 from dispatch.log import logs
 from dispatch.log.errors import Misconfigured
+from gateways.access.loopback import is_loopback
 from gateways.app import create_app
 from gateways.shell.serving import server
 
@@ -31,10 +31,6 @@ def judge_address(settings: Settings) -> None:
     if settings.sign_in_key_file or settings.sign_in_jwks:
         return
     host = settings.gateway_host
-    try:
-        safe = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        safe = False
-    if not safe:
+    if not is_loopback(host):
         raise Misconfigured(f"the gateway would listen at {host}; without sign-in only the loopback is allowed")
     logger.warning("gateway_open", host=host)

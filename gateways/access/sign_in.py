@@ -11,6 +11,7 @@ from dispatch.config import Settings
 from dispatch.log.errors import Misconfigured
 from gateways.access.api_keys import PREFIX, ApiKeys
 from gateways.access.keyring import FetchedKeys, Keyring, KeysUnknown, keys_of_file
+from gateways.access.loopback import is_loopback
 from gateways.access.principal import Principal
 from gateways.access.tokens import TokenRefused, Tokens, Wanted
 from gateways.problems import Problem
@@ -18,6 +19,7 @@ from gateways.problems import Problem
 Tracking = Callable[[str], Awaitable[str | None]]
 """Which delivery a tracking token is about; None: it is unknown or over."""
 _SOCKET_WORD = "bearer"
+_PORT = re.compile(r":\d{1,5}$")
 _NAME = re.compile(r"[A-Za-z0-9_.:@|-]{1,128}")
 
 
@@ -131,7 +133,12 @@ def _later(why: str) -> Problem:
 
 
 def _named(connection: HTTPConnection) -> Principal:
-    """On an open gateway. Raises Problem for a name that could not stand in an event."""
+    """On an open gateway. Raises Problem for a name that could not stand in an event, and for another's host.
+
+    A page elsewhere may let its own name point to the loopback (DNS rebinding); the browser then takes us for it.
+    """
+    if not is_loopback(_PORT.sub("", connection.headers.get("host", "localhost"))):
+        raise Problem(403, "foreign_host", "Without sign-in only localhost is answered, by this name or its address.")
     name = connection.headers.get("x-actor-id", "admin")
     if not _NAME.fullmatch(name):
         wrong = [{"field": "x-actor-id", "seen": name[:200], "reason": f"should match {_NAME.pattern}"}]

@@ -364,6 +364,25 @@ def test_without_a_key_everybody_is_the_admin_whom_the_header_names(app: FastAPI
     assert (status, told["code"], behind.door) == (422, "invalid", None)
 
 
+@pytest.mark.parametrize(
+    ("host", "wanted"),
+    [
+        ("localhost:8080", 204), ("LocalHost", 204), ("127.0.0.1:8080", 204), ("127.8.9.1", 204), ("[::1]:8080", 204),
+        ("rebound.example:8080", 403), ("rebound.example", 403), ("10.0.0.7:8080", 403), ("0.0.0.0:8080", 403),
+        ("localhost.rebound.example", 403), ("2130706433", 403), ("[fe80::1]:8080", 403),
+    ],
+)  # fmt: skip
+def test_without_a_key_no_other_name_is_answered(app: FastAPI, keys: ApiKeys, host: str, wanted: int) -> None:
+    path, body, query = named(ACT, "own")
+    status, told, _ = ask(app, SignIn(None, keys), ACT, path, [("host", host)], body, query)
+    assert (status, told.get("code")) == (wanted, "foreign_host" if wanted == 403 else None)
+
+
+def test_with_a_key_any_name_is_answered(app: FastAPI, sign_in: SignIn) -> None:
+    door, headers = SEEN, [("host", "baton.example"), *bearer("ops")]
+    assert ask(app, sign_in, door, f"/v2/deliveries/{OWN}", headers)[0] == 204
+
+
 def test_while_the_issuers_keys_are_not_known_nobody_is_believed_or_refused(app: FastAPI, keys: ApiKeys) -> None:
     away = SignIn(Tokens(FetchedKeys("http://127.0.0.1:1/keys"), WANTED), keys)
     status, told, _ = ask(app, away, SEEN, f"/v2/deliveries/{OWN}", bearer("driver"))

@@ -12,10 +12,12 @@ import httpx
 import psycopg
 import pytest
 import uvicorn
+from confluent_kafka import Producer
 from whole_system import PLACE, System, an_order, heard, problem
 
 from deploy.local.servers import free_port
-from dispatch.contract import topics
+from dispatch.contract import codec, topics
+from dispatch.contract.records.system import DriverScored, ZoneHealth
 from dispatch.log.reading import read_all
 from gateways.app import create_app
 
@@ -288,6 +290,39 @@ def test_operations_hear_of_escalations_and_places_and_see_the_map(system: Syste
     assert (cleo["availability"], cleo["deliveries"], cleo["location"]["lat"]) == ("AVAILABLE", [], 48.003)
     assert name in [one["delivery_id"] for one in found["waiting"]]
     system.post(f"/v2/admin/deliveries/{name}/cancel", {"reason": "end"})
+
+
+def test_operations_hear_how_zones_and_drivers_are_doing(system: System) -> None:
+    health = ZoneHealth(
+        zone="harbour", zone_version=3, at_ms=1_700_000_000_000, drivers_available=1, drivers_busy=2,
+        drivers_on_break=0, drivers_paused=0, drivers_shift_ended=0, drivers_offline=0, drivers_online=3,
+        min_drivers_online=5, open_searches=4, oldest_search_s=61, pressure=4.0, trend="rising", waits=0,
+        wait_p50_ms=0, wait_p95_ms=0, target_wait_s=120, window_s=300, understaffed=True,
+        understaffed_since_ms=1_700_000_000_000,
+    )  # fmt: skip
+    scored = DriverScored(driver_id="cleo", at_ms=1_700_000_000_000, score=0.8, mean=0.7, acceptance_rate=0.9, parts=())
+    producer = Producer({"bootstrap.servers": system.settings.kafka})
+
+    def say() -> None:
+        for topic, key, record in ((topics.ZONE_HEALTH, "harbour", health), (topics.DRIVER_SCORES, "cleo", scored)):
+            producer.produce(system.settings.namespace + topic.name, codec.encode(record), key.encode())
+        producer.flush(10)
+
+    with streamed(system, "/v2/admin/events?zone=harbour") as desk, \
+            streamed(system, "/v2/admin/events?zone=elsewhere") as other:  # fmt: skip
+        system.until(lambda: desk.named("connected") and other.named("connected"), "connected")
+        say()
+        for stream in (desk, other):
+            system.until(lambda at=stream: at.named("driver_performance_updated"), "heard of the driver")  # type: ignore[misc]
+        system.until(lambda: desk.named("zone_health_updated"), "heard of the zone")
+        zone = desk.named("zone_health_updated")[0]["data"]
+        assert (zone["zone"], zone["pressure"], zone["understaffed_since"]) == (
+            "harbour",
+            4.0,
+            "2023-11-14T22:13:20.000Z",
+        )
+        assert desk.named("driver_performance_updated")[0]["data"]["score"] == 0.8
+        assert other.named("zone_health_updated") == []
 
 
 def status_code(system: System, name: str, note: dict[str, str]) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from whole_system import PLACE, System, an_order, problem
+from whole_system import PLACE, System, an_order, heard, problem
 
 from dispatch.core.policy import Policy, SearchPolicy
 from dispatch.core.policy_document import parse
@@ -161,6 +161,31 @@ def test_drivers_are_asked_to_come_once_in_a_while(system: System) -> None:
     assert 0 < int(too_soon.headers["retry-after"]) <= 601
     problem(system.post("/v2/admin/zones/nowhere/request-drivers", body), 404, "unknown_zone")
     problem(system.post(path, {}), 422, "invalid")
+
+
+def test_drivers_near_a_zone_hear_that_they_are_wanted_and_those_in_it_a_broadcast(system: System) -> None:
+    south = {"lat": PLACE["lat"] - 0.07, "lng": PLACE["lng"]}
+    wanted = a_map("wanted", PLACE["lng"] - 0.05)
+    assert imported(system, wanted).status_code == 200
+    for name, place in (("near", south), ("inside", PLACE)):
+        body = {"vehicle": "car", "capacity": 1, "rating": 4.5, **place}
+        assert system.post(f"/v2/drivers/{name}/sign-on", body).status_code == 200
+
+    def found(**place: float) -> bool:
+        answer = system.post("/v2/serviceability", {"pickup": place, "dropoff": place})
+        return answer.status_code == 200 and answer.json()["drivers_near"] != "none"
+
+    system.until(lambda: found(**south) and found(**PLACE), "both in the index")
+    system.until(lambda: system.http.get("/v2/zones/at", params=PLACE).json()["zone"] == "wanted", "the map followed")
+    with system.socket("near") as near, system.socket("inside") as inside:
+        heard(near, "READY"), heard(inside, "READY")
+        asked = system.post("/v2/admin/zones/wanted/request-drivers", {"note": "the fair begins"}, **WHO)
+        assert asked.status_code == 202, asked.text
+        said = heard(near, "ZONE_REQUEST")
+        assert (said["event"], said["zone_id"], said["note"]) == ("zone_request", "wanted", "the fair begins")
+        told = {"text": "Park at the gate.", "zone_id": "wanted", "reason": "the fair"}
+        assert system.post("/v2/admin/broadcasts", told, **WHO).status_code == 202
+        assert heard(inside, "BROADCAST")["zone_id"] == "wanted"
 
 
 def test_a_bonus_is_set_listed_and_ended(system: System) -> None:
