@@ -12,7 +12,9 @@ from dispatch.contract import codec, topics
 from dispatch.contract.errors import ContractError
 from dispatch.contract.records.system import Reply
 from dispatch.log import logs
+from dispatch.log.reading import watermarks
 from gateways.problems import unreachable
+from gateways.tail import tail
 
 logger = logs.get("gateways.log_client")
 
@@ -110,38 +112,19 @@ class LogClient:
             logger.error("kafka_error", reason=error.str())
 
     def _read(self) -> None:
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self._brokers,
-                "group.id": "gateways-are-never-committed",
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "latest",
-                "fetch.wait.max.ms": 100,
-                "reconnect.backoff.max.ms": 1_000,
-            }
-        )
-        try:
-            while not self._stopping.is_set():
-                try:
-                    self._assign_end(consumer)
-                    break
-                except KafkaException as error:
-                    self._states["replies"] = str(error)
-                    self._stopping.wait(0.5)
-            self._states["replies"] = "up"
-            while not self._stopping.is_set():
-                first = consumer.poll(0.2)
-                if first is not None:
-                    self._hand_over([first, *consumer.consume(500, 0)])
-        finally:
-            consumer.close()
+        tail(self._brokers, self._stopping, self._assign_end, self._hand_over, told=self._tell_replies)
+
+    def _tell_replies(self, state: str) -> None:
+        self._states["replies"] = state
 
     def _assign_end(self, consumer: Consumer) -> None:
         """From the present end on: nobody waits for what came before."""
-        place = TopicPartition(self._namespace + topics.REPLIES.name, self._slot)
-        place.offset = consumer.get_watermark_offsets(place, timeout=5)[1]
+        name = self._namespace + topics.REPLIES.name
+        consumer.list_topics(name, timeout=5)  # fails soon when Kafka is away
+        place = TopicPartition(name, self._slot)
+        place.offset = watermarks(consumer, place)[1]
         consumer.assign([place])
+        self._tell_replies("up")
 
     def _hand_over(self, messages: list[Message]) -> None:
         records = []

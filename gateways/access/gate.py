@@ -16,7 +16,6 @@ from starlette.datastructures import QueryParams
 from starlette.requests import HTTPConnection
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
-from starlette.websockets import WebSocket
 
 from dispatch.log.errors import Misconfigured
 from gateways import problems
@@ -25,8 +24,6 @@ from gateways.access.ownership import NEEDS, Asked, Deliveries, check, wants_bod
 from gateways.access.principal import NOBODY
 from gateways.access.sign_in import SignIn
 from gateways.problems import Problem
-
-_REFUSED_SOCKET = 1008
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +80,7 @@ class Gate:
         try:
             receive = await self._open(door, path, connection, receive)
         except Problem as problem:
-            await _refuse(problem, scope, receive, send)
+            await problems.refuse(problem, scope, receive, send)
             return
         await self._app(scope, receive, send)
 
@@ -129,16 +126,3 @@ async def _read(receive: Receive, body_max: int) -> tuple[bytes, Receive]:
         return kept.pop(0) if kept else await receive()
 
     return body, again
-
-
-async def _refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
-    """The problem as the answer; a socket is refused before it is accepted."""
-    answer = problems.respond(HTTPConnection(scope), problem)
-    if scope["type"] == "http":
-        await answer(scope, receive, send)
-        return
-    socket = WebSocket(scope, receive, send)
-    if "websocket.http.response" in scope.get("extensions", {}):
-        await socket.send_denial_response(answer)
-    else:
-        await socket.close(_REFUSED_SOCKET, problem.code)

@@ -19,8 +19,8 @@ from dispatch.inputs.quotes import QuoteSeal, told
 from dispatch.inputs.zones import ZoneBoard
 from gateways.commands import json, now_ms
 from gateways.commerce.bodies import QuoteBody, ServiceabilityBody
-from gateways.commerce.following import Followed
 from gateways.commerce.near import Near
+from gateways.followed import Followed
 from gateways.problems import Problem, unreachable
 from gateways.rules import RulesInForce
 

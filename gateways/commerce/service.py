@@ -16,8 +16,8 @@ from dispatch.inputs.zones import ZoneBoard, ZoneFollower
 from gateways.commands import Commander
 from gateways.commerce import checkout, offering, proof_doors, rules_doors, zone_doors
 from gateways.commerce.desk import Desk
-from gateways.commerce.following import Followed
 from gateways.commerce.near import Near
+from gateways.followed import Followed
 from gateways.reads import Reads
 from gateways.rules import RulesInForce
 

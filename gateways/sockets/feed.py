@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from dispatch.contract import codec, registry
 from dispatch.contract.errors import ContractError
@@ -20,6 +20,7 @@ from dispatch.log import logs
 from dispatch.log.reading import watermarks
 from gateways.sockets.positions import HEARD
 from gateways.sockets.recent import Heard
+from gateways.tail import tail
 
 BACK_S = 600
 """Read from so long ago at the start; and at least BACK_RECORDS of each partition, for quiet ones."""
@@ -34,7 +35,6 @@ _KINDS = {row.id: codec.RECORD_TYPES.get(row.subject) for row in registry.regist
 """By schema id, of every version ever released."""
 _HEAD = 5
 """Bytes before the body: a zero, and the schema id."""
-_AGAIN_S = 0.5
 logger = logs.get("gateways.sockets.feed")
 Ends = dict[tuple[int, int], int]
 
@@ -66,32 +66,10 @@ class Feed:
         self._thread.join(5)
 
     def _run(self) -> None:
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self._brokers,
-                "group.id": "gateways-are-never-committed",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "latest",
-                "fetch.wait.max.ms": 100,
-                "reconnect.backoff.max.ms": 1_000,
-            }
-        )
-        try:
-            while not self._stopping.is_set():
-                try:
-                    self._assign(consumer)
-                    break
-                except (KafkaException, KeyError) as error:  # KeyError: a topic is not there yet
-                    self.state = f"Kafka: {error}"
-                    self._stopping.wait(_AGAIN_S)
-            while not self._stopping.is_set():
-                first = consumer.poll(0.2)
-                if first is not None:
-                    self._hand_over([first, *consumer.consume(500, 0)])
-        finally:
-            consumer.close()
+        tail(self._brokers, self._stopping, self._assign, self._hand_over, told=self._tell, ends=True)
+
+    def _tell(self, state: str) -> None:
+        self.state = state
 
     def _assign(self, consumer: Consumer) -> None:
         """From BACK_S ago on. What came before is in the read models."""

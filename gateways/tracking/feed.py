@@ -17,6 +17,7 @@ from dispatch.contract.records.system import DriverLocation, DriverScored, Notic
 from dispatch.contract.topics import Topic
 from dispatch.log import logs
 from dispatch.log.reading import watermarks
+from gateways.tail import tail
 from gateways.tracking.streams import Waiting
 
 HEARD: tuple[Topic, ...] = (topics.DELIVERY_EVENTS, topics.ZONE_HEALTH, topics.NOTICES, topics.DRIVER_SCORES)
@@ -31,7 +32,6 @@ FOR_OPERATIONS = (
     events.DeliveryReturned, events.DeliveryCancelled, ZoneHealth, DriverScored, Notice,
 )  # fmt: skip
 _SUBJECTS = frozenset(codec.subject(kind) for kind in FOR_OPERATIONS)
-_AGAIN_S = 0.5
 logger = logs.get("gateways.tracking.feed")
 
 
@@ -73,6 +73,7 @@ class Feed:
         self._places = namespace + topics.DRIVER_PLACES.name
         self._deliveries: defaultdict[str, set[Waiting]] = defaultdict(set)
         self._drivers: defaultdict[str, set[Waiting]] = defaultdict(set)
+        self._fetched: list[TopicPartition] = []
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="streams", daemon=True)
         self._loop: asyncio.AbstractEventLoop
@@ -105,28 +106,10 @@ class Feed:
         _left(self._drivers, driver_id, waiting)
 
     def _run(self) -> None:
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self._brokers,
-                "group.id": "gateways-are-never-committed",
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "latest",
-                "fetch.wait.max.ms": 100,
-                "reconnect.backoff.max.ms": 1_000,
-            }
-        )
-        try:
-            while not self._stopping.is_set():
-                try:
-                    self._begin(consumer)
-                    break
-                except (KafkaException, KeyError) as error:  # KeyError: a topic is not there yet
-                    self.state = f"Kafka: {error}"
-                    self._stopping.wait(_AGAIN_S)
-            self._read(consumer)
-        finally:
-            consumer.close()
+        tail(self._brokers, self._stopping, self._begin, self._hand_over, told=self._tell, between=self._fetch_wanted)
+
+    def _tell(self, state: str) -> None:
+        self.state = state
 
     def _begin(self, consumer: Consumer) -> None:
         ends: Ends = {}
@@ -141,15 +124,10 @@ class Feed:
         self.state = "up"
         self._loop.call_soon_threadsafe(self._desk.take, [], ends)
 
-    def _read(self, consumer: Consumer) -> None:
-        fetched: list[TopicPartition] = []
-        while not self._stopping.is_set():
-            wanted = bool(self._drivers) or self._desk.wants_places()
-            if wanted != bool(fetched):
-                fetched = self._fetch_places(consumer, fetched, wanted=wanted)
-            first = consumer.poll(0.2)
-            if first is not None:
-                self._hand_over([first, *consumer.consume(500, 0)])
+    def _fetch_wanted(self, consumer: Consumer) -> None:
+        wanted = bool(self._drivers) or self._desk.wants_places()
+        if wanted != bool(self._fetched):
+            self._fetched = self._fetch_places(consumer, self._fetched, wanted=wanted)
 
     def _fetch_places(self, consumer: Consumer, fetched: list[TopicPartition], *, wanted: bool) -> list[TopicPartition]:
         """Begins to fetch drivers' places at their present end, or stops to."""

@@ -16,8 +16,8 @@ from dispatch.inputs.zones import ZoneBoard
 from gateways.commerce import near as near_doors
 from gateways.commerce.bodies import ServiceabilityBody
 from gateways.commerce.checkout import Counter, judge
-from gateways.commerce.following import Followed
 from gateways.commerce.near import Near
+from gateways.followed import Followed
 from gateways.problems import Problem
 from gateways.rules import RulesInForce
 

@@ -12,7 +12,7 @@ from gateways.problems import unreachable
 
 T = TypeVar("T")
 _AGAIN_S = 1.0
-logger = logs.get("gateways.commerce")
+logger = logs.get("gateways.followed")
 
 
 class Followed(Generic[T]):
@@ -25,9 +25,14 @@ class Followed(Generic[T]):
         self._thread = threading.Thread(target=self._follow, name=f"{name} in force", daemon=True)
 
     @property
+    def known(self) -> bool:
+        """Whether it was read."""
+        return self._read.is_set()
+
+    @property
     def now(self) -> T:
         """As it is known now. Raises Problem 503 when it was not read yet: nothing is guessed."""
-        if not self._read.is_set():
+        if not self.known:
             raise unreachable(f"The topic of the {self._name}")
         return self._known
 

@@ -1,0 +1,49 @@
+"""Reading the log from where one begins, in a thread: what a gateway does for replies, for sockets and for streams."""
+
+import threading
+from collections.abc import Callable
+
+from confluent_kafka import Consumer, KafkaException, Message
+
+_AGAIN_S = 0.5
+_AT_ONCE = 500
+_POLL_S = 0.2
+
+
+def tail(
+    brokers: str, stopping: threading.Event, begin: Callable[[Consumer], None],
+    hand_over: Callable[[list[Message]], None], *, told: Callable[[str], None],
+    between: Callable[[Consumer], None] = lambda _consumer: None, ends: bool = False,
+) -> None:  # fmt: skip
+    """Reads committed records until stopping, and never commits, for whoever begins anew begins elsewhere.
+
+    `begin` assigns the consumer its places, and is asked again while Kafka or a topic is away; `told` hears why.
+    `between` may change the places. With `ends`, the ends of partitions are handed over too, as errors.
+    """
+    consumer = Consumer(
+        {
+            "bootstrap.servers": brokers,
+            "group.id": "gateways-are-never-committed",
+            "enable.auto.commit": False,
+            "enable.partition.eof": ends,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "latest",
+            "fetch.wait.max.ms": 100,
+            "reconnect.backoff.max.ms": 1_000,
+        }
+    )
+    try:
+        while not stopping.is_set():
+            try:
+                begin(consumer)
+                break
+            except (KafkaException, KeyError) as error:  # KeyError: a topic is not there yet
+                told(f"Kafka: {error}")
+                stopping.wait(_AGAIN_S)
+        while not stopping.is_set():
+            between(consumer)
+            first = consumer.poll(_POLL_S)
+            if first is not None:
+                hand_over([first, *consumer.consume(_AT_ONCE, 0)])
+    finally:
+        consumer.close()
