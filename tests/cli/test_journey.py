@@ -92,7 +92,8 @@ def test_status_names_every_part_with_its_address_and_restarts(home: Path, stack
     assert header.split() == ["part", "state", "pid", "address", "up", "for", "restarts"]
     parts = {row.split()[0]: row for row in rows}
     assert list(parts) == [
-        "kafka", "postgres", "valkey", "worker-0", "streams", "eta", "projector", "scores", "notifier", "gateway",
+        "kafka", "postgres", "valkey", "worker-0", "streams", "eta", "projector", "scores", "notifier",
+        "webhooks", "gateway",
     ]  # fmt: skip
     for name, row in parts.items():
         assert re.search(rf"^ ?{name} +up +\d+ +\S+ +\d+ s +0 *$", row), row

@@ -176,3 +176,9 @@ def reads(reader: object, writer: object) -> bool:
     parsed = [avro.schema.parse(json.dumps(schema)) for schema in (reader, writer)]
     found = ReaderWriterCompatibilityChecker().get_compatibility(*parsed)
     return bool(found.compatibility == SchemaCompatibilityType.compatible)
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """They are imported by it."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert sorted(names) == sorted(set(names))
