@@ -56,7 +56,8 @@ def nobody_follows(_known: Any) -> Any:
 def counter(index: Index, *read: str) -> Counter:
     """With these parts read; the others are away."""
     rules = RulesInForce("127.0.0.1:1", "none.")
-    rules.known = "rules" in read
+    if "rules" in read:
+        rules._read.set()
     parts = {"zones": ZoneBoard(), "prices": PriceBoard(), "arrivals": Arrivals()}
     followed: dict[str, Followed[Any]] = {name: Followed(name, part, nobody_follows) for name, part in parts.items()}
     for name in followed.keys() & set(read):
