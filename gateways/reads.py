@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import time
 from typing import Any, TypeVar
 
 import psycopg
@@ -10,15 +9,13 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from dispatch.log import logs
 from gateways.access.ownership import Parties
+from gateways.contacts import Contacts
 from gateways.problems import Problem, unreachable
 from projections import queries
 
 T = TypeVar("T")
 ANSWER_S = 3.0
 """How long Postgres may take; a frozen one gives no sign."""
-CONTACT_S = 1.0
-"""How long a contact is waited for: the projector may be a moment behind."""
-_AGAIN_S = 0.02
 _UUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}")
 _RECONNECT_S = 2.0
 """The pool doubles its pauses until then and begins anew: after a minute away reads came back 56 s late."""
@@ -32,6 +29,8 @@ class Reads:
         self._pool = AsyncConnectionPool(
             dsn, min_size=0, max_size=8, open=False, timeout=3, num_workers=1, reconnect_timeout=_RECONNECT_S
         )
+
+        self._contacts = Contacts(lambda ids, limit_s: self._ask(queries.contacts, ids, limit_s=limit_s))
 
     async def open(self) -> None:
         """Opens the pool; connections are made when needed."""
@@ -90,17 +89,7 @@ class Reads:
 
     async def contact(self, delivery_id: str) -> dict[str, Any] | None:
         """Whom it goes to, waited for; None when that is not known in time."""
-        until = time.monotonic() + CONTACT_S
-        while (left_s := until - time.monotonic()) > 0:
-            try:
-                row: dict[str, Any] | None = await self._ask(queries.contact, delivery_id, limit_s=left_s)
-            except Problem as problem:
-                logger.warning("postgres_unreachable", reason=problem.detail)
-                return None
-            if row is not None:
-                return row
-            await asyncio.sleep(_AGAIN_S)
-        return None
+        return await self._contacts.of(delivery_id)
 
     async def delivery_of(self, offer_id: str) -> str | None:
         """Which delivery an offer is about."""

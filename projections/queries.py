@@ -1,5 +1,6 @@
 """What gateways and the command line read. Rows come as dictionaries, times as datetimes, money as minor units."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -77,11 +78,13 @@ async def held(connection: AsyncConnection[Any], driver_id: str, delivery_id: st
     return next((row for row in rows if str(row["delivery_id"]) == delivery_id), None)
 
 
-async def contact(connection: AsyncConnection[Any], delivery_id: str) -> Row | None:
-    """Whom a delivery goes to, and exactly where: for nobody but the driver who holds it."""
-    statement = "SELECT name, phone, address, note, lat, lng FROM contacts WHERE delivery_id = %s::uuid"
-    rows = await _rows(connection, statement, delivery_id)
-    return rows[0] if rows else None
+async def contacts(connection: AsyncConnection[Any], delivery_ids: Sequence[str]) -> dict[str, Row]:
+    """Whom deliveries go to, and exactly where: for nobody but the drivers who hold them."""
+    statement = (
+        "SELECT delivery_id::text, name, phone, address, note, lat, lng FROM contacts"
+        " WHERE delivery_id = ANY(%s::uuid[])"
+    )
+    return {row.pop("delivery_id"): row for row in await _rows(connection, statement, list(delivery_ids))}
 
 
 async def delivery_of(connection: AsyncConnection[Any], offer_id: str) -> str | None:

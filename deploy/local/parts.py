@@ -17,7 +17,7 @@ from typing import Protocol
 import psutil
 
 from deploy.local.errors import StartFailed, why
-from deploy.local.processes import Noted, die_with_parent
+from deploy.local.processes import Noted, die_with_parent, yield_to_others
 
 _BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 _CALM_S = 30.0
@@ -32,6 +32,8 @@ class ProcessSpec:
     name: str
     argv: list[str]
     health_url: str = ""
+    nice: int = 0
+    """0..19: how far it yields to others when the machine is full."""
 
 
 class Runnable(Protocol):
@@ -88,8 +90,12 @@ class OwnProcess:
                 stderr=out,
                 env=self._environment(),
                 start_new_session=True,
-                preexec_fn=die_with_parent,
+                preexec_fn=self._born,
             )
+
+    def _born(self) -> None:
+        die_with_parent()
+        yield_to_others(self._spec.nice)
 
     def health(self) -> str:
         """What it says of itself."""

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -34,6 +35,14 @@ def die_with_parent(signal_number: int = signal.SIGTERM) -> None:
     """In a child, before exec: the kernel signals it when the thread that made it ends (Linux; else `end_noted`)."""
     if sys.platform == "linux":
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal_number)
+
+
+def yield_to_others(nice: int) -> None:
+    """In a child, before exec. Where Linux shares out by sessions (autogroup), the niceness of its session counts."""
+    if nice:
+        os.nice(nice)
+        with contextlib.suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(nice))
 
 
 def end(process: "subprocess.Popen[bytes]", within_s: float, asked_by: int = signal.SIGTERM) -> None:

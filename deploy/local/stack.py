@@ -26,6 +26,9 @@ _LEFT_S = 15.0
 _CLAIM_S = 0.5
 """A supervisor that was just killed holds its lock until its last thread is gone."""
 LOCAL_KEY = "sign-in.public.pem"
+FOLLOWS = 10
+"""How far processes yield on a full machine on which no decision and no door rests. With equal shares for all twelve
+the worker had a third of a core, and everybody waited for it."""
 Status = dict[str, Any]
 _LEFT_RUNNING: list["subprocess.Popen[bytes]"] = []
 """Supervisors that this process started and does not wait for: they outlive it."""
@@ -54,17 +57,17 @@ def plan(given: Addresses, options: StackOptions, folder: Path) -> Plan:
     if not any(os.environ.get(f"BATON_SIGN_IN_{name}") for name in ("JWKS", "KEY_FILE")):
         environment["BATON_SIGN_IN_KEY_FILE"] = str(folder / LOCAL_KEY)  # `baton setup` makes it
     processes = []
-    for name, more in (
-        *((f"worker-{slot}", ["run", "worker", "--slot", str(slot)]) for slot in range(options.workers)),
-        ("streams", ["run", "streams"]),
-        ("eta", ["run", "eta"]),
-        ("projector", ["run", "projector"]),
-        ("scores", ["run", "scores"]),
-        ("notifier", ["run", "notifier"]),
-        ("webhooks", ["run", "webhooks"]),
+    for name, nice, more in (
+        *((f"worker-{slot}", 0, ["run", "worker", "--slot", str(slot)]) for slot in range(options.workers)),
+        ("streams", 0, ["run", "streams"]),
+        ("eta", FOLLOWS, ["run", "eta"]),
+        ("projector", 0, ["run", "projector"]),
+        ("scores", FOLLOWS, ["run", "scores"]),
+        ("notifier", FOLLOWS, ["run", "notifier"]),
+        ("webhooks", FOLLOWS, ["run", "webhooks"]),
     ):
-        port = free_port()
-        processes.append(ProcessSpec(name, baton(*more, "--health-port", str(port)), f"http://127.0.0.1:{port}/ready"))
+        port, argv = free_port(), baton(*more, "--health-port")
+        processes.append(ProcessSpec(name, [*argv, str(port)], f"http://127.0.0.1:{port}/ready", nice))
     for slot, port in enumerate([gateway_port, *(free_port() for _ in range(options.gateways - 1))]):
         name, its_own = (
             ("gateway", []) if slot == 0 else (f"gateway-{slot}", ["--slot", f"{slot}", "--port", f"{port}"])
