@@ -22,12 +22,12 @@ from rich.table import Table
 
 from bench import decisions, eta, peers, presence, sockets, tracking, webhooks, whole, zones
 from deploy.local import Kafka
+from dispatch.log.collector import rest_the_collector
 from dispatch.log.logs import configure
-from dispatch.processors.service import rest_the_collector
 
 Figures = dict[str, float | str]
 RUNS = 3
-RATES = (50, 200, 500)
+RATES = (50, 100, 200, 500)
 
 
 def main(wanted: list[str]) -> int:

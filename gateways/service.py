@@ -4,6 +4,7 @@ import threading
 
 from dispatch.config import Settings
 from dispatch.log import logs
+from dispatch.log.collector import rest_the_collector
 from dispatch.log.errors import Misconfigured
 from gateways.access.loopback import is_loopback
 from gateways.app import create_app
@@ -16,6 +17,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     """Serves until stopped. Raises Misconfigured for an address beyond the loopback without sign-in."""
     judge_address(settings)
     serving = server(create_app(settings), settings)
+    rest_the_collector()
 
     def watch() -> None:
         stop.wait()

@@ -13,23 +13,23 @@ _POLL_S = 0.2
 def tail(
     brokers: str, stopping: threading.Event, begin: Callable[[Consumer], None],
     hand_over: Callable[[list[Message]], None], *, told: Callable[[str], None],
-    between: Callable[[Consumer], None] = lambda _consumer: None, ends: bool = False,
+    between: Callable[[Consumer], None] = lambda _consumer: None, **client: bool | int,
 ) -> None:  # fmt: skip
     """Reads committed records until stopping, and never commits, for whoever begins anew begins elsewhere.
 
     `begin` assigns the consumer its places, and is asked again while Kafka or a topic is away; `told` hears why.
-    `between` may change the places. With `ends`, the ends of partitions are handed over too, as errors.
+    `between` may change the places. `client`: more of librdkafka's settings, with `_` for their dots.
     """
     consumer = Consumer(
         {
             "bootstrap.servers": brokers,
             "group.id": "gateways-are-never-committed",
             "enable.auto.commit": False,
-            "enable.partition.eof": ends,
             "isolation.level": "read_committed",
             "auto.offset.reset": "latest",
             "fetch.wait.max.ms": 100,
             "reconnect.backoff.max.ms": 1_000,
+            **{name.replace("_", "."): value for name, value in client.items()},
         }
     )
     try:

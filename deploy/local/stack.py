@@ -64,7 +64,7 @@ def plan(given: Addresses, options: StackOptions, folder: Path) -> Plan:
         ("projector", 0, ["run", "projector"]),
         ("scores", FOLLOWS, ["run", "scores"]),
         ("notifier", FOLLOWS, ["run", "notifier"]),
-        ("webhooks", FOLLOWS, ["run", "webhooks"]),
+        ("webhooks", 0, ["run", "webhooks"]),
     ):
         port, argv = free_port(), baton(*more, "--health-port")
         processes.append(ProcessSpec(name, [*argv, str(port)], f"http://127.0.0.1:{port}/ready", nice))

@@ -65,7 +65,7 @@ class Notifier:
                 "session.timeout.ms": 6_000,
                 "max.poll.interval.ms": 600_000,
                 "fetch.min.bytes": 50_000,
-                "fetch.wait.max.ms": 100,
+                "fetch.wait.max.ms": 200,
                 "reconnect.backoff.max.ms": 1_000,
             }
         )

@@ -1,6 +1,5 @@
 """The worker process: both aggregates and the inbound door on the host."""
 
-import gc
 import os
 import signal
 import threading
@@ -23,6 +22,7 @@ from dispatch.inputs.travel import open_roads, with_travel
 from dispatch.inputs.zones import ZoneBoard, ZoneFollower
 from dispatch.log import logs
 from dispatch.log.application import DeadLetter, Lookup, Message
+from dispatch.log.collector import rest_the_collector
 from dispatch.log.health import HealthServer
 from dispatch.log.settings import HostSettings
 from dispatch.log.worker import Application, Worker
@@ -82,12 +82,6 @@ def dead_letter_record(letter: DeadLetter, worker: str) -> DeadLetterRecord:
         at_ms=time.time_ns() // 1_000_000,
         worker=worker,
     )
-
-
-def rest_the_collector() -> None:
-    """Decisions make no cycles: what the collector would walk again and again, every object kept, is all in use."""
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
 
 
 def run(settings: Settings, stop: threading.Event) -> None:

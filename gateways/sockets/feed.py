@@ -66,7 +66,7 @@ class Feed:
         self._thread.join(5)
 
     def _run(self) -> None:
-        tail(self._brokers, self._stopping, self._assign, self._hand_over, told=self._tell, ends=True)
+        tail(self._brokers, self._stopping, self._assign, self._hand_over, told=self._tell, enable_partition_eof=True)
 
     def _tell(self, state: str) -> None:
         self.state = state

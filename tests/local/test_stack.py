@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,17 @@ def test_a_clean_stop_leaves_nothing_and_a_second_start_keeps_the_ports(folder: 
     assert running(folder) == {}
     second = up(folder, a_plan(CHILD), quiet)
     assert second["addresses"]["valkey"] == first["addresses"]["valkey"]
+
+
+def test_a_child_that_only_follows_yields_to_the_others(folder: Path) -> None:
+    small = a_plan(CHILD, CHILD)
+    small.processes[1] = replace(small.processes[1], nice=10)
+    up(folder, small, quiet)
+    decides, follows = (part(folder, f"child-{number}")["pid"] for number in range(2))
+    assert psutil.Process(follows).nice() - psutil.Process(decides).nice() == 10
+    group = Path(f"/proc/{follows}/autogroup")
+    if group.exists():  # where Linux shares out by sessions, this is what counts
+        assert group.read_text().split()[-1] == "10"
 
 
 def test_two_stacks_stand_side_by_side(folder: Path, tmp_path: Path) -> None:
