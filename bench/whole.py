@@ -231,9 +231,17 @@ def _cpu(status: dict[str, Any]) -> Figures:
     for part in status["parts"]:
         if part["pid"]:
             process = psutil.Process(part["pid"])
-            times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
-            used[part["name"]] = sum(spent.user + spent.system for spent in times)
+            used[part["name"]] = sum(map(_spent_s, (process, *process.children(recursive=True))))
     return used
+
+
+def _spent_s(process: psutil.Process) -> float:
+    """Nothing for one that ended a moment ago, as Postgres' own do."""
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system)
 
 
 def sustained(status: dict[str, Any], deliveries: int, drivers: int) -> Figures:
