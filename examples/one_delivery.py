@@ -6,11 +6,13 @@ Needs httpx and websockets.
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import threading
 import time
 import uuid
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -125,8 +127,12 @@ def _signed(token: str) -> dict[str, str]:
 
 
 def _token(*asked: str) -> str:
-    """A token of the local stack."""
-    return subprocess.run(["baton", "token", *asked], check=True, capture_output=True, text=True).stdout.strip()
+    """A token of the local stack, from the `baton` beside this Python, or else the one on the PATH."""
+    beside = Path(sys.executable).with_name("baton")
+    baton = str(beside) if beside.exists() else shutil.which("baton")
+    if baton is None:
+        sys.exit("baton is not to be found; give tokens: --seller-token, --driver-token")
+    return subprocess.run([baton, "token", *asked], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 if __name__ == "__main__":
