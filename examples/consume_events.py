@@ -46,6 +46,7 @@ def main() -> None:
             print(json.dumps(said, default=str))
             count += 1
     consumer.close()
+    registry.close()
     print(f"{count} records of {given.topic}", file=sys.stderr)
 
 

@@ -130,20 +130,20 @@ def held(client: Baton, delivery_id: str) -> bool:
 
 
 def test_confluents_deserializer_reads_every_kind_of_record(signed: SignedIn) -> None:
-    client = SchemaRegistryClient({"url": signed.system.url})
-    read = AvroDeserializer(client)
-    for subject, kind in codec.RECORD_TYPES.items():
-        record = sample(kind)
-        said = read(codec.encode(record), SerializationContext("any", MessageField.VALUE))
-        assert set(said) == set(kind.__struct_fields__), subject
-        assert client.get_latest_version(subject).schema_id == registry.latest()[subject].id
-    assert sorted(client.get_subjects()) == sorted(registry.latest())
-    newest = registry.latest()["baton.offers.OfferCreated"]
-    schema = Schema(json.dumps(newest.schema), "AVRO")
-    assert client.lookup_schema(newest.subject, schema).schema_id == newest.id
-    with pytest.raises(SchemaRegistryError) as refused:
-        client.register_schema("baton.offers.OfferCreated", Schema('{"type": "string"}', "AVRO"))
-    assert refused.value.error_code == 42205
+    with SchemaRegistryClient({"url": signed.system.url}) as client:
+        read = AvroDeserializer(client)
+        for subject, kind in codec.RECORD_TYPES.items():
+            record = sample(kind)
+            said = read(codec.encode(record), SerializationContext("any", MessageField.VALUE))
+            assert set(said) == set(kind.__struct_fields__), subject
+            assert client.get_latest_version(subject).schema_id == registry.latest()[subject].id
+        assert sorted(client.get_subjects()) == sorted(registry.latest())
+        newest = registry.latest()["baton.offers.OfferCreated"]
+        schema = Schema(json.dumps(newest.schema), "AVRO")
+        assert client.lookup_schema(newest.subject, schema).schema_id == newest.id
+        with pytest.raises(SchemaRegistryError) as refused:
+            client.register_schema("baton.offers.OfferCreated", Schema('{"type": "string"}', "AVRO"))
+        assert refused.value.error_code == 42205
 
 
 def sample(kind: Any) -> Any:
