@@ -20,7 +20,7 @@ from typing import Any
 import psycopg
 
 from deploy.local import Addresses, start_servers, stop_servers
-from projections import queries_analytics, queries_operations
+from projections import queries, queries_analytics, queries_operations
 from projections.migrate import up
 from projections.queries_paging import Asked, Filter
 
@@ -66,7 +66,9 @@ def questions() -> dict[str, Question]:
                                   ("ended_at IS NULL AND %s", True)),
         "drivers": listed(ops.drivers, page),
         "audit": listed(ops.audit_logs, page),
-        "audit of a delivery": listed(ops.audit_logs, page, ("delivery_id = %s::uuid", one)),
+        "one delivery": lambda c: queries.delivery(c, one),
+        "audit of one delivery": lambda c: queries.audit(c, one),
+        "audit of a delivery, listed": listed(ops.audit_logs, page, ("delivery_id = %s::uuid", one)),
         "audit of an actor": listed(ops.audit_logs, page, ("actor_id = %s", "driver-7")),
         "audit of a word": listed(ops.audit_logs, page, ("audit_word = ANY(%s)", ["created"])),
         "dead letters": listed(ops.dead_letters, page, ("a.letter_id IS NULL AND %s", True)),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from psycopg import AsyncConnection
@@ -19,6 +20,14 @@ async def _rows(connection: AsyncConnection[Any], statement: str, *arguments: An
         return await cursor.fetchall()
 
 
+def is_id(text: str) -> bool:
+    """Whether this is a UUID as Baton writes it: others name nothing, and Postgres would refuse them."""
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
+
+
 async def answers(connection: AsyncConnection[Any]) -> None:
     """Whether Postgres does."""
     await connection.execute("SELECT 1")
@@ -26,7 +35,9 @@ async def answers(connection: AsyncConnection[Any]) -> None:
 
 async def delivery(connection: AsyncConnection[Any], delivery_id: str) -> Row | None:
     """One delivery."""
-    rows = await _rows(connection, "SELECT * FROM deliveries WHERE delivery_id::text = %s", delivery_id)
+    if not is_id(delivery_id):
+        return None
+    rows = await _rows(connection, "SELECT * FROM deliveries WHERE delivery_id = %s::uuid", delivery_id)
     return rows[0] if rows else None
 
 
@@ -50,9 +61,9 @@ async def audit(connection: AsyncConnection[Any], delivery_id: str) -> list[Row]
     """A delivery's events in order."""
     statement = (
         "SELECT event, audit_word, version, at, actor_type, actor_id, causation_id, body, encode(hash, 'hex') AS hash"
-        " FROM delivery_audit_logs WHERE delivery_id::text = %s AND topic = 'delivery.events' ORDER BY version"
+        " FROM delivery_audit_logs WHERE delivery_id = %s::uuid AND topic = 'delivery.events' ORDER BY version"
     )
-    return await _rows(connection, statement, delivery_id)
+    return await _rows(connection, statement, delivery_id) if is_id(delivery_id) else []
 
 
 async def offers(connection: AsyncConnection[Any], driver_id: str, open_only: bool) -> list[Row]:
@@ -89,16 +100,21 @@ async def contacts(connection: AsyncConnection[Any], delivery_ids: Sequence[str]
 
 async def delivery_of(connection: AsyncConnection[Any], offer_id: str) -> str | None:
     """Which delivery an offer is about."""
-    rows = await _rows(connection, "SELECT delivery_id::text FROM driver_offers WHERE offer_id::text = %s", offer_id)
+    if not is_id(offer_id):
+        return None
+    statement = "SELECT delivery_id::text FROM driver_offers WHERE offer_id = %s::uuid"
+    rows = await _rows(connection, statement, offer_id)
     return rows[0]["delivery_id"] if rows else None
 
 
 def story_of(dsn: str, delivery_id: str) -> list[tuple[str, Row]]:
     """Names and bodies of a delivery's events, in order, for the command line. Raises psycopg.Error."""
     with psycopg.connect(dsn, connect_timeout=3) as connection:
+        if not is_id(delivery_id):
+            return []
         return connection.execute(
             "SELECT event, body FROM delivery_audit_logs"
-            " WHERE delivery_id::text = %s AND topic = 'delivery.events' ORDER BY version",
+            " WHERE delivery_id = %s::uuid AND topic = 'delivery.events' ORDER BY version",
             (delivery_id,),
         ).fetchall()
 

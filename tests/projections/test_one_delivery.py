@@ -1,0 +1,69 @@
+"""Reading one delivery: by the index, and what is no id names nothing."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from test_models import UUID, an_event
+
+from dispatch.contract import codec
+from dispatch.contract.records import delivery_events as de
+from dispatch.log.application import Record
+from projections import queries
+from projections.migrate import down, up
+from projections.runtime import fold, positions, prepare, write
+
+pytestmark = pytest.mark.servers
+PLACE = ("delivery.events", 0)
+NAMES_NOTHING = ("", "x", UUID.upper(), UUID.replace("-", ""), f"{{{UUID}}}", f"urn:uuid:{UUID}", f" {UUID}", "é" * 40)
+
+
+@pytest.fixture(scope="module")
+def filled(database: str) -> Iterator[str]:
+    up(database)
+    with psycopg.connect(database) as connection:
+        prepare(connection)
+        at = positions(connection, [PLACE])
+        made = [an_event(de.DeliveryCreated), an_event(de.PickupStarted, version=2)]
+        records = [Record(*PLACE, offset, 0, b"", codec.encode(event)) for offset, event in enumerate(made)]
+        write(connection, fold(records, at, ""), at)
+    yield database
+    down(database)
+
+
+def ask(dsn: str, question: Any, *about: Any) -> Any:
+    async def asked() -> Any:
+        async with await psycopg.AsyncConnection.connect(dsn) as connection:
+            return await question(connection, *about)
+
+    return asyncio.run(asked())
+
+
+def test_its_events_come_in_order(filled: str) -> None:
+    assert [row["version"] for row in ask(filled, queries.audit, UUID)] == [1, 2]
+    assert [name for name, _ in queries.story_of(filled, UUID)] == ["DeliveryCreated", "PickupStarted"]
+    assert ask(filled, queries.delivery, UUID)["version"] == 2
+
+
+@pytest.mark.parametrize("text", NAMES_NOTHING)
+def test_what_is_no_id_names_nothing(filled: str, text: str) -> None:
+    assert ask(filled, queries.audit, text) == []
+    assert ask(filled, queries.delivery, text) is None
+    assert ask(filled, queries.delivery_of, text) is None
+    assert queries.story_of(filled, text) == []
+
+
+@pytest.mark.parametrize("question", [queries.audit, queries.delivery, queries.delivery_of])
+def test_it_is_found_by_an_index(filled: str, question: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def explained(connection: Any, statement: str, *about: Any) -> list[Any]:
+        await connection.execute("SET enable_seqscan = off")  # small tables are read whole otherwise
+        cursor = await connection.execute(f"EXPLAIN {statement}".encode(), about)
+        plans.append(str(await cursor.fetchall()))
+        return []
+
+    plans: list[str] = []
+    monkeypatch.setattr(queries, "_rows", explained)
+    ask(filled, question, UUID)
+    assert "Index Cond" in plans[0], plans
