@@ -25,13 +25,13 @@ from dispatch.core.facts import Facts, SearchNeed, SearchResult
 from dispatch.core.policy import Flags, Policy
 from dispatch.inputs.candidates.port import IndexedDriver
 from dispatch.inputs.rules import Rules
-from dispatch.log import metrics
 from dispatch.log.envelope import WRITTEN, Envelope, dump
 from dispatch.log.reading import read_all
 from dispatch.log.restore import restore as read_back
 from dispatch.log.settings import HostSettings
 from dispatch.log.store import PartitionStore
 from dispatch.log.worker import Worker
+from dispatch.metrics import host as metrics
 from dispatch.processors.cores import DELIVERY, aggregates
 from dispatch.processors.service import application
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter, Response
-from prometheus_client import Counter
 from pydantic import ValidationError
 
 from dispatch.contract import topics
@@ -15,6 +14,7 @@ from dispatch.contract.records.system import DriverHeartbeat, DriverLocation
 from dispatch.core.presence import Place, refused
 from dispatch.inputs.rules import Rules
 from dispatch.log import logs
+from dispatch.metrics.gateway import PINGS_REFUSED
 from gateways.commands import json, now_ms
 from gateways.log_client import LogClient
 from gateways.models import Id, LocationBody, Pings
@@ -22,7 +22,6 @@ from gateways.problems import Problem
 
 AT_ONCE = 500
 LARGEST_MESSAGE = 4_096
-_REFUSED = Counter("baton_gateway_pings_refused_total", "Pings refused by a gateway, by reason.", ["reason"])
 logger = logs.get("gateways.locations")
 _Refusal = dict[str, Any]
 
@@ -42,7 +41,7 @@ class Locations:
             place = Place(ping.lat, ping.lng, at_ms, ping.accuracy_m)
             if wrong := refused(place, moment_ms, self._rules.policy.presence):
                 code, reason = wrong
-                _REFUSED.labels(code).inc()
+                PINGS_REFUSED.labels(code).inc()
                 found.append({"ping": number, "code": code, "reason": reason})
                 continue
             record = DriverLocation(

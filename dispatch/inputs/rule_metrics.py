@@ -1,15 +1,7 @@
 """The rules in force as metrics, on every process that follows them."""
 
-from prometheus_client import Counter, Gauge
-
 from dispatch.core.policy import Flag, Flags, Policy
-
-POLICY_VERSION = Gauge("baton_policy_version", "Version of the policy in force here.")
-ENABLED = Gauge("feature_flags_enabled", "Whether the flag is on here: 1 or 0.", ["flag"])
-ROLLOUT = Gauge(
-    "feature_flags_rollout_percent", "Share of the deliveries, or drivers, that the flag is on for.", ["flag"]
-)
-TOGGLES = Counter("feature_flag_toggles_total", "Changes of the flag's setting that this process saw.", ["flag"])
+from dispatch.metrics.rules import ENABLED, POLICY_VERSION, ROLLOUT, TOGGLES
 
 
 def show(policy: Policy, flags: Flags) -> None:

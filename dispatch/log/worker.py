@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as Consumed
 
-from dispatch.log import logs, metrics
+from dispatch.log import logs
 from dispatch.log.application import Aggregate, DeadLetterFormat, Deadline, Lookup, Probe, Record, Transform
 from dispatch.log.batch import AHEAD_MS, Batch
 from dispatch.log.errors import Aborted, BadRecord, Fenced, OutcomeUnknown
@@ -24,6 +24,7 @@ from dispatch.log.reading import record_of
 from dispatch.log.restore import restore
 from dispatch.log.settings import HostSettings
 from dispatch.log.store import PartitionStore
+from dispatch.metrics import host as metrics
 
 _IDLE_S = 0.1
 _SEEKS = 50
@@ -214,6 +215,9 @@ class Worker:
         self._state = "up"
         self._probe("merged")
         metrics.TRANSACTION_SECONDS.observe(time.monotonic() - began)
+        if records:
+            oldest_ms = min(record.timestamp_ms for record in records)
+            metrics.DECISION_SECONDS.observe(max(0, self._clock_ms() - oldest_ms) / 1000)
         metrics.TRANSACTIONS.inc()
         metrics.DECISIONS.inc(batch.decisions)
         metrics.BATCH.observe(len(records) + sum(len(timers) for _, timers in due))

@@ -7,13 +7,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import psycopg
-from prometheus_client import Counter
 from psycopg_pool import ConnectionPool
 
 from dispatch.contract.records.system import Notice
 from dispatch.core.policy import NoticePolicy
 from dispatch.inputs.rules import Rules
 from dispatch.log import logs
+from dispatch.metrics.notices import SENT
 from dispatch.notices import ledger, quiet, templates
 from dispatch.notices.channels import Channel, MaybeSent, NeverSent, NotSent, Outgoing
 from dispatch.notices.ledger import Claimed
@@ -22,7 +22,6 @@ from dispatch.notices.recipients import Addressed, addressed
 AT_ONCE = 16
 _IDLE_S = 0.1
 _RECOVER_S, _FORGET_S = 1.0, 600.0
-SENT = Counter("baton_notices_total", "Notices by audience and what became of a sending.", ["audience", "outcome"])
 logger = logs.get("dispatch.notices.sender")
 Pool = ConnectionPool[psycopg.Connection[Any]]
 Reached = Callable[[str], None]

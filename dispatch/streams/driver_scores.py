@@ -12,7 +12,6 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka import Message as Consumed
 from msgspec.structs import replace
-from prometheus_client import Counter, Gauge
 
 from dispatch.config import Settings
 from dispatch.contract import codec, topics
@@ -26,10 +25,8 @@ from dispatch.inputs.rules import Rules, RulesFollower
 from dispatch.log import logs
 from dispatch.log.health import HealthServer
 from dispatch.log.reading import read_all, watermarks
+from dispatch.metrics.scores import SCORED, SKIPPED, TOLD
 
-SCORED = Gauge("baton_driver_scores", "Drivers with a score.")
-TOLD = Counter("baton_driver_scores_told_total", "Driver scores published.")
-SKIPPED = Counter("baton_driver_scores_skipped_total", "Events that could not be read and were not counted.")
 COUNTED = (
     de.DriverAccepted, de.DriverRejected, de.OfferExpired, de.DriverAssigned, de.DeliveryCompleted,
     de.AssignmentReassigned, de.DeliveryCancelled, de.DeliveryFailed, dr.DriverSignedOn,

@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
-from prometheus_client import Counter
 
 from dispatch.config import Settings
 from dispatch.contract import codec, identity, topics
@@ -30,13 +29,13 @@ from dispatch.inputs.travel import Roads, open_roads
 from dispatch.log import logs
 from dispatch.log.health import HealthServer
 from dispatch.log.reading import watermarks
-from dispatch.streams.errors import ERRORS
+from dispatch.metrics.arrivals import LEARNED, RECKONED, SENT, STALE, UNDER_WAY
+from dispatch.metrics.reading import ERRORS
 from dispatch.streams.eta_courses import Course, Courses
 
-RECKONED = Counter("baton_eta_reckoned_total", "Arrivals reckoned anew, by why.", ["why"])
-SENT = Counter("baton_eta_changes_sent_total", "Changed arrivals sent to their deliveries.")
-LEARNED = Counter("baton_eta_deliveries_learned_total", "Finished deliveries learned from.")
 PUBLISH_EVERY_S = 5.0
+STALE_MS = 30_000
+_COUNT_EVERY_S = 1.0
 _BELIEVED = ("taken", "confirmed")
 _FORGOTTEN_MS = 48 * 3_600_000
 logger = logs.get("dispatch.streams.eta")
@@ -56,7 +55,7 @@ class EtaTracker:
         self._learned: dict[str, int] = {}
         """Up to here the model has learned."""
         self._dirty = False
-        self._published = time.monotonic()
+        self._published = self._counted = time.monotonic()
         self._state = "starting"
         self._events = self._namespace + topics.DELIVERY_EVENTS.name
         common: dict[str, Any] = {"bootstrap.servers": settings.kafka, "enable.idempotence": True, "linger.ms": 1}
@@ -106,8 +105,18 @@ class EtaTracker:
             for message in (first, *self._consumer.consume(2_000, 0)):
                 self._note(message)
         self._producer.poll(0)
+        if time.monotonic() - self._counted > _COUNT_EVERY_S:
+            self._count(time.time_ns() // 1_000_000)
         if time.monotonic() - self._published > PUBLISH_EVERY_S:
             self.publish()
+
+    def _count(self, now_ms: int) -> None:
+        """How many arrivals are tracked, and how many were last reckoned too long ago."""
+        self._counted = time.monotonic()
+        held = [course for course in self.courses.under_way.values() if course.tracked and course.stage]
+        reckoned_ms = [max(self._reckoned_ms.get(course.delivery_id, 0), course.assigned_ms) for course in held]
+        UNDER_WAY.set(len(held))
+        STALE.set(sum(now_ms - at_ms > STALE_MS for at_ms in reckoned_ms))
 
     def publish(self) -> None:
         """Writes the scopes that changed, with the offsets, in one transaction. Raises KafkaException."""

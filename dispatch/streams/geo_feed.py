@@ -24,8 +24,8 @@ from dispatch.inputs.zones import ZoneBoard, ZoneFollower
 from dispatch.log import logs
 from dispatch.log.health import HealthServer
 from dispatch.log.reading import watermarks
+from dispatch.metrics.reading import ERRORS
 from dispatch.streams.approach import Approaches
-from dispatch.streams.errors import ERRORS
 from dispatch.streams.fleet import Fleet
 from dispatch.streams.index_feed import IndexFeed
 from dispatch.streams.presence import COUNTED, Presence

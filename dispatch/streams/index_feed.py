@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dispatch.inputs.candidates.port import IndexedDriver, IndexUnavailable
 from dispatch.inputs.candidates.valkey import ValkeyIndex
 from dispatch.log import logs
-from dispatch.streams.errors import ERRORS
+from dispatch.metrics.reading import ERRORS
 from dispatch.streams.fleet import Fleet
 
 _CHECK_EVERY_S = 1.0

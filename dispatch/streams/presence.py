@@ -1,21 +1,14 @@
 """Pings and heartbeats: where each driver is believed to be, and signs of life for the driver aggregates."""
 
-from prometheus_client import Counter
-
 from dispatch.contract import identity
 from dispatch.contract.records import driver_commands, driver_events
 from dispatch.contract.records.system import DriverHeartbeat, DriverLocation
 from dispatch.core.policy import Policy
 from dispatch.core.presence import Place, Track, judged, refused
+from dispatch.metrics.streams import PING_OUTCOMES, PINGS
 from dispatch.streams.fleet import Fleet
 
-PINGS = Counter("baton_pings_total", "Pings and heartbeats of drivers by what became of them.", ["outcome"])
-OUTCOMES = (
-    "taken", "confirmed", "jump", "out_of_order", "unknown_driver", "zero_place", "in_the_future", "too_old",
-    "bad_accuracy", "heartbeat", "unreadable",
-)  # fmt: skip
-COUNTED = {outcome: PINGS.labels(outcome) for outcome in OUTCOMES}
-"""Every outcome is there from the start, as zero."""
+COUNTED = {outcome: PINGS.labels(outcome) for outcome in PING_OUTCOMES}
 _POLE = 90.0
 """A place that is somewhere: a heartbeat is judged by its time alone."""
 _BELIEVED = ("taken", "confirmed")

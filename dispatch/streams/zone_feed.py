@@ -11,7 +11,6 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka import Message as Consumed
-from prometheus_client import Counter
 
 from dispatch.config import Settings
 from dispatch.contract import codec, identity, topics
@@ -29,6 +28,8 @@ from dispatch.inputs.rules import Rules
 from dispatch.inputs.zones import ZoneBoard
 from dispatch.log import logs
 from dispatch.log.reading import watermarks
+from dispatch.metrics.streams import ZONES_FAILED
+from dispatch.streams.zone_figures import ZoneFigures
 from dispatch.streams.zone_health import Change, ZonesLive
 
 EVERY_S, AGAIN_S = 1.0, 3.0
@@ -41,7 +42,6 @@ ON_SHIFT = ("AVAILABLE", "BUSY", "ON_BREAK")
 """Whom a broadcast reaches."""
 SETTLED_MS = 1_000
 _AGAIN_AFTER_S = 2.0
-FAILED = Counter("baton_zone_health_failures_total", "Times that counting the zones failed and began anew.")
 logger = logs.get("dispatch.streams.zone_feed")
 
 
@@ -50,7 +50,7 @@ class ZoneFeed:
 
     def __init__(self, settings: Settings, rules: Rules, board: ZoneBoard) -> None:
         self._settings, self._rules, self._board = settings, rules, board
-        self._live = ZonesLive()
+        self._live, self._figures = ZonesLive(), ZoneFigures()
         self._places: dict[bytes, Consumed] = {}
         """By driver the last ping that is not counted yet."""
         self._behind: set[tuple[str, int]] = set()
@@ -85,7 +85,7 @@ class ZoneFeed:
                 while not self._stop.is_set():
                     self._turn(consumer)
             except Exception as error:  # noqa: BLE001 - told and counted; all is read anew
-                FAILED.inc()
+                ZONES_FAILED.inc()
                 logger.warning("zone_health_failing", reason=repr(error))
                 self._stop.wait(_AGAIN_AFTER_S)
             finally:
@@ -175,6 +175,7 @@ class ZoneFeed:
     def _publish(self, now_ms: int) -> None:
         policy = self._rules.policy.zones
         healths, changes = self._live.healths(self._board.table, policy, now_ms)
+        self._figures.show(healths)
         for change in changes:  # before the record that says so: a crash in between tells it twice rather than never
             self._send(topics.NOTICES, change.health.zone, alert_notice(change))
         for health in healths:

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
-from prometheus_client import Counter, Histogram
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from dispatch.config import Settings
 from dispatch.log import logs
+from dispatch.metrics.webhooks import ATTEMPTS, DISABLED, FIRST_TRY
 from dispatch.webhooks import kinds, ledger
 from dispatch.webhooks.ledger import Claimed, Tried
 from dispatch.webhooks.post import Answer, Post, pause_s
@@ -25,12 +25,6 @@ AT_ONCE = 256
 _IDLE_S = 0.1
 _RECOVER_S, _FORGET_S = 1.0, 3_600.0
 GONE = 410
-ATTEMPTS = Counter("baton_webhook_attempts_total", "Sendings to sellers by what became of them.", ["outcome"])
-DISABLED = Counter("baton_webhook_endpoints_disabled_total", "Endpoints of sellers that were given up.", ["why"])
-FIRST_TRY = Histogram(
-    "baton_webhook_first_try_seconds", "From the event to the end of the first attempt at telling it.",
-    buckets=(0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15, 60),
-)  # fmt: skip
 logger = logs.get("dispatch.webhooks.sender")
 Pool = AsyncConnectionPool[psycopg.AsyncConnection[Any]]
 Reached = Callable[[str], None]

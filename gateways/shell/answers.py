@@ -17,7 +17,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from dispatch.log import logs
-from gateways.shell import metrics
+from dispatch.metrics import gateway as metrics
 
 KEPT_S = 86_400
 _LIMIT_S = 1.0

@@ -17,10 +17,11 @@ from starlette.websockets import WebSocketDisconnect
 
 from dispatch.config import Settings
 from dispatch.log import logs
+from dispatch.metrics import gateway as metrics
 from gateways import problems
 from gateways.access.doors import Door
 from gateways.problems import Problem
-from gateways.shell import bodies, heads, metrics, origins
+from gateways.shell import bodies, heads, origins
 from gateways.shell.draining import Drain
 from gateways.shell.rates import Refusals, address_of
 from gateways.shell.routing import DoorIndex

@@ -14,9 +14,9 @@ from typing import Any
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dispatch.metrics import gateway as metrics
 from gateways.access.principal import Principal
 from gateways.problems import Problem
-from gateways.shell import metrics
 from gateways.shell.answers import Answer, Answers, Held, StoreAway, digest
 from gateways.shell.heads import one
 

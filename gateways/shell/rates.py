@@ -13,10 +13,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dispatch.config import Settings
 from dispatch.log import logs
+from dispatch.metrics import gateway as metrics
 from gateways.access.doors import Door, Rate
 from gateways.access.principal import Principal
 from gateways.problems import Problem
-from gateways.shell import metrics
 
 BURST_S = 2
 """A burst is what two seconds bring, and 20 at least."""

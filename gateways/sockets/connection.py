@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 from fastapi import WebSocket, WebSocketDisconnect
-from prometheus_client import Counter
 
+from dispatch.metrics.gateway import MESSAGES, SOCKETS_CLOSED, SOCKETS_ENDED
 from gateways.sockets.positions import Position
 from gateways.sockets.words import Message
 
@@ -15,9 +15,10 @@ QUEUE = 256
 """Messages that may wait for one reader."""
 CLOSE_S = 5.0
 """How long a reader who takes nothing may keep the closing waiting."""
-UNAUTHORIZED, TOO_SLOW, REPLACED = 4401, 4008, 4409
-_CLOSED = Counter("baton_sockets_closed_total", "Sockets closed by the gateway, by code.", ["code"])
-_SENT = Counter("baton_socket_messages_total", "Messages sent to drivers.")
+UNAUTHORIZED, TOO_SLOW, REPLACED, RESTARTING = 4401, 4008, 4409, 1012
+_HOW = {UNAUTHORIZED: "expired", TOO_SLOW: "dropped", REPLACED: "replaced", RESTARTING: "restarted"}
+_LOST = 1006
+"""What the server says of a connection that ended without a close frame."""
 Waiting = bytes | asyncio.Task[bytes]
 """A message, or one that waits for its contact."""
 
@@ -89,10 +90,20 @@ class Connection:
         if self._closing is None:
             self._closing = code, reason
             self._outbox.clear()
-            _CLOSED.labels(str(code)).inc()
+            SOCKETS_CLOSED.labels(str(code)).inc()
             if self._sender is None:
                 self._wake()
             asyncio.get_running_loop().call_later(CLOSE_S, self._give_up)
+
+    def ended(self, code: int | None) -> None:
+        """Counts how it ended; the code of the other side's end, None: it did not come to that."""
+        if self.fault is not None:
+            how = "fault"
+        elif self._closing is not None:
+            how = _HOW.get(self._closing[0], "fault")
+        else:
+            how = _HOW.get(code or 0, "lost" if code in (_LOST, None) else "left")
+        SOCKETS_ENDED.labels(how).inc()
 
     def leave(self) -> None:
         """The other side is gone: nothing is sent any more."""
@@ -133,7 +144,7 @@ class Connection:
                 message = self._outbox.popleft()
                 whole = message if isinstance(message, bytes) else await asyncio.shield(message)
                 await self._socket.send_text(whole.decode())
-                _SENT.inc()
+                MESSAGES.inc()
             if self._closing is not None:
                 await self._socket.close(*self._closing)
         except WebSocketDisconnect:

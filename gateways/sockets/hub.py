@@ -10,18 +10,18 @@ from typing import Any
 
 import orjson
 from fastapi import WebSocket
-from prometheus_client import Counter
 
 from dispatch.contract import codec
 from dispatch.contract.errors import ContractError
 from dispatch.contract.records.offers import AssignmentEnded, DeliveryAssigned, OfferCreated
 from dispatch.log import logs
+from dispatch.metrics.gateway import SOCKETS_BEGUN
 from gateways.access.principal import Principal
 from gateways.locations import Locations
 from gateways.problems import Problem
 from gateways.reads import Reads, handed_over
 from gateways.sockets.beginning import State, after_what_was_told, present
-from gateways.sockets.connection import QUEUE, REPLACED, TOO_SLOW, UNAUTHORIZED, Connection
+from gateways.sockets.connection import QUEUE, REPLACED, RESTARTING, TOO_SLOW, UNAUTHORIZED, Connection
 from gateways.sockets.feed import Ends, Feed
 from gateways.sockets.positions import Position, position
 from gateways.sockets.recent import Heard, Kept, Recent
@@ -33,12 +33,11 @@ ALIVE_EVERY_S = 20.0
 WARNED_MS = 60_000
 """So long before its token ends an app is told."""
 CATCH_UP_S = 10.0
-RESTARTING, TRY_LATER = 1012, 1013
+TRY_LATER = 1013
 _BEHIND_S = 2.0
 _TURN_S = 1.0
 _OFFERS_KNOWN = 20_000
 _OBSERVED = "observer:"
-_BEGUN = Counter("baton_socket_beginnings_total", "Sockets opened, by how they began.", ["how"])
 logger = logs.get("gateways.sockets.hub")
 Renew = Callable[[str], Awaitable[Principal]]
 
@@ -176,8 +175,9 @@ class Sockets:
         self._open.setdefault(driver_id, []).append(connection)
         beginning = asyncio.create_task(self._begin(connection, query.get("since", "")))
         beginning.add_done_callback(connection.failed)
+        code: int | None = None
         try:
-            await self._listen(socket, connection)
+            code = await self._listen(socket, connection)
         except asyncio.CancelledError:
             if not connection.over:
                 raise
@@ -187,6 +187,7 @@ class Sockets:
                 raise connection.fault from None
         finally:
             beginning.cancel()
+            connection.ended(code)
             connection.leave()
             self._open[driver_id].remove(connection)
             if not self._open[driver_id]:
@@ -216,12 +217,12 @@ class Sockets:
             for one, record in records:
                 over = isinstance(record, DeliveryAssigned) and record.offer_id in ended
                 self._pass_on(connection, one.topic, one.offset, record, over=over)
-            _BEGUN.labels("resumed").inc()
+            SOCKETS_BEGUN.labels("resumed").inc()
             connection.tell(_ready(connection.position, resumed=True))
             return
         if since:
             connection.tell({"type": "RESYNC", "event": "resync", "why": "What came after `since` is not known here."})
-        _BEGUN.labels("resync" if since else "new").inc()
+        SOCKETS_BEGUN.labels("resync" if since else "new").inc()
         state = await self._present(connection)
         for message in state.messages:
             connection.tell(message)
@@ -266,12 +267,13 @@ class Sockets:
             return {"availability": None}
         return {"availability": row["availability"]}
 
-    async def _listen(self, socket: WebSocket, connection: Connection) -> None:
-        """Until the other side is gone. To an answer a reader too slow for offers has no right."""
+    async def _listen(self, socket: WebSocket, connection: Connection) -> int:
+        """Until the other side is gone; the code of its end. To an answer a reader too slow for offers has no right."""
         while (message := await socket.receive())["type"] != "websocket.disconnect":
             answer = await self._hear(connection, message.get("text") or "")
             if answer is not None and not connection.crowded():
                 connection.tell(answer)
+        return int(message.get("code") or 1005)
 
     async def _hear(self, connection: Connection, text: str) -> Message | None:
         if '"ACK"' in text or '"TOKEN"' in text:

@@ -10,12 +10,11 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 import orjson
-from prometheus_client import Counter as CounterMetric
-from prometheus_client import Gauge
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from dispatch.metrics.gateway import STREAMS, STREAMS_ENDED
 from gateways.problems import Problem
 
 WAITING = 500
@@ -26,10 +25,6 @@ OF_ONE, OF_SERVICE, OF_ALL = 10, 500, 5_000
 """Streams of one person or link at once, of one order service, and of one gateway."""
 HEARTBEAT = b": here\n\n"
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no", "content-type": "text/event-stream; charset=utf-8"}
-_OPEN = Gauge("baton_gateway_streams", "Streams of server-sent events that are open, by kind.", ["kind"])
-_ENDED = CounterMetric(
-    "baton_gateway_streams_ended_total", "Streams that ended, by kind and reason.", ["kind", "reason"]
-)
 
 
 def message(name: str, data: Any, event_id: str = "") -> bytes:
@@ -143,7 +138,7 @@ class EventStream(Response):
             await self._serve(receive, send)
 
     async def _serve(self, receive: Receive, send: Send) -> None:
-        _OPEN.labels(self._kind).inc()
+        STREAMS.labels(self._kind).inc()
         reason = "reader_gone"
         writing = asyncio.create_task(self._write(send))
         gone = asyncio.create_task(_until_gone(receive))
@@ -156,8 +151,8 @@ class EventStream(Response):
                 side.cancel()
             await asyncio.gather(writing, gone, return_exceptions=True)
             await self._source.aclose()  # type: ignore[attr-defined]
-            _OPEN.labels(self._kind).dec()
-            _ENDED.labels(self._kind, reason).inc()
+            STREAMS.labels(self._kind).dec()
+            STREAMS_ENDED.labels(self._kind, reason).inc()
 
     async def _write(self, send: Send) -> str:
         """Why it ended, as far as writing shows; empty: the source ended."""

@@ -11,19 +11,22 @@ from dispatch.contract import generate, registry
 from dispatch.log.logs import CATALOGUE
 
 ROOT = Path(__file__).parents[2]
-ABOVE_INPUTS = ("dispatch.contract", "dispatch.core", "dispatch.config", "dispatch.log", "dispatch.inputs")
+ABOVE_INPUTS = (
+    "dispatch.contract", "dispatch.core", "dispatch.config", "dispatch.log", "dispatch.metrics", "dispatch.inputs",
+)  # fmt: skip
 ARROWS = {
     "dispatch/contract": (),
     "dispatch/core": ("dispatch.contract",),
-    "dispatch/log": (),
-    "dispatch/inputs": ("dispatch.contract", "dispatch.core", "dispatch.config", "dispatch.log"),
+    "dispatch/metrics": (),
+    "dispatch/log": ("dispatch.metrics.form", "dispatch.metrics.host", "dispatch.metrics.consumers"),
+    "dispatch/inputs": ("dispatch.contract", "dispatch.core", "dispatch.config", "dispatch.log", "dispatch.metrics"),
     "dispatch/processors": ABOVE_INPUTS,
     "dispatch/streams": ABOVE_INPUTS,
     "dispatch/training": ("dispatch.contract", "dispatch.core", "dispatch.log"),
     "dispatch/notices": ABOVE_INPUTS,
-    "dispatch/webhooks": ("dispatch.contract", "dispatch.config", "dispatch.log"),
+    "dispatch/webhooks": ("dispatch.contract", "dispatch.config", "dispatch.log", "dispatch.metrics"),
     "dispatch/checker": ("dispatch.contract", "dispatch.log.reading", "dispatch.log.application"),
-    "projections": ("dispatch.contract", "dispatch.log"),
+    "projections": ("dispatch.contract", "dispatch.log", "dispatch.metrics"),
     "gateways": (
         "dispatch.contract",
         "dispatch.config",
@@ -45,6 +48,7 @@ ARROWS = {
         "dispatch.inputs.rule",
         "dispatch.inputs.zone",
         "dispatch.log",
+        "dispatch.metrics.gateway",
         "dispatch.webhooks.endpoints",
         "dispatch.webhooks.kinds",
         "dispatch.webhooks.sealing",

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
-from prometheus_client import Counter
 
 from dispatch.config import Settings
 from dispatch.core.facts import SearchNeed, SearchResult
@@ -12,8 +11,8 @@ from dispatch.inputs.candidates.port import CandidateIndex, IndexUnavailable
 from dispatch.inputs.candidates.postgres import PostgresIndex
 from dispatch.inputs.candidates.valkey import ValkeyIndex
 from dispatch.log import logs
+from dispatch.metrics.lookups import CANDIDATES
 
-LOOKUPS = Counter("baton_candidate_lookups_total", "Batches of candidate lookups by what answered.", ["source"])
 logger = logs.get("dispatch.inputs.candidates")
 
 
@@ -60,9 +59,9 @@ class Chain:
                 logger.warning("index_failing", source=source, reason=str(error))
                 continue
             breaker.succeeded()
-            LOOKUPS.labels(source).inc()
+            CANDIDATES.labels(source).inc()
             return answers if source == "first" else [replace(answer, redis_ok=False) for answer in answers]
-        LOOKUPS.labels("none").inc()
+        CANDIDATES.labels("none").inc()
         return [SearchResult(failed=True, redis_ok=False) for _ in needs]
 
     def close(self) -> None:

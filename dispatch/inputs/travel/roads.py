@@ -7,15 +7,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import h3
-from prometheus_client import Counter
 
 from dispatch.config import Settings
 from dispatch.inputs.candidates.chain import Breaker
 from dispatch.inputs.travel.osrm import Osrm
 from dispatch.inputs.travel.port import Asked, Found, Place, Road, Router, RoutingUnavailable
 from dispatch.log import logs
+from dispatch.metrics.lookups import ROUTING, WAYS
 
-LOOKUPS = Counter("baton_travel_times_total", "Ways asked for, by what answered.", ["source"])
 CELL = 10
 """H3's resolution: cells of about 130 m across."""
 REMEMBERED = 200_000
@@ -53,13 +52,16 @@ class Roads:
         """The ways of each, in order, all within one time limit."""
         answers = [self._remembered(one) for one in asked]
         left = [place for place, answer in enumerate(answers) if not _whole(asked[place], answer)]
-        if left and self._router is not None and self._pool is not None and self._breaker.lets_through():
-            router = self._router
-            calls = {self._pool.submit(router.table, _cut(asked[place])): place for place in left}
-            self._take(calls, asked, answers)
+        if left and self._router is not None and self._pool is not None:
+            if self._breaker.lets_through():
+                router = self._router
+                calls = {self._pool.submit(router.table, _cut(asked[place])): place for place in left}
+                self._take(calls, asked, answers)
+            else:
+                ROUTING.labels("left_alone").inc(len(left))
         for answer in answers:
             for road in (*answer.roads, answer.on):
-                LOOKUPS.labels(road.source if road is not None else "formula").inc()
+                WAYS.labels(road.source if road is not None else "formula").inc()
         return answers
 
     def one(self, place: Place, to: Place) -> Road | None:
@@ -82,6 +84,7 @@ class Roads:
         done, late = wait(calls, timeout=self._limit_s)
         wrong = f"{len(late)} of {len(calls)} calls without an answer within {self._limit_s * 1000:.0f} ms"
         failed = bool(late)
+        ROUTING.labels("late").inc(len(late))
         for call in late:
             call.cancel()
         for call in done:
@@ -90,7 +93,9 @@ class Roads:
                 found = call.result()
             except RoutingUnavailable as error:
                 failed, wrong = True, str(error)
+                ROUTING.labels("failed").inc()
                 continue
+            ROUTING.labels("answered").inc()
             missing = (None,) * (len(asked[place].places) - len(found.roads))
             answers[place] = Found((*found.roads, *missing), found.on)
             self._remember(asked[place], answers[place])

@@ -1,0 +1,19 @@
+"""How far behind each consumer is; read when a process is asked for its metrics."""
+
+from dispatch.metrics.form import Section
+
+SECTION = Section("Consumers", ("every process that reads the log",))
+
+LAG_RECORDS = SECTION.collected(
+    "baton_consumer_lag_records",
+    "Offsets between what a consumer took and the end as it was last told. Marks of transactions count, so one that has"
+    " read all may show 1 a partition.",
+    {"consumer": "what reads", "topic": "its topics", "partition": "the partition's number"},
+    unit="records",
+)
+LAG_SECONDS = SECTION.collected(
+    "baton_consumer_lag_seconds",
+    "How long ago, at least, the end of the partition was where this consumer is now; 0: it has read all.",
+    {"consumer": "what reads", "topic": "its topics", "partition": "the partition's number"},
+    unit="seconds",
+)
