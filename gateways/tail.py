@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 from confluent_kafka import Consumer, KafkaException, Message
 
+from dispatch.log.lag import LAGS
+
 _AGAIN_S = 0.5
 _AT_ONCE = 500
 _POLL_S = 0.2
@@ -18,7 +20,8 @@ def tail(
     """Reads committed records until stopping, and never commits, for whoever begins anew begins elsewhere.
 
     `begin` assigns the consumer its places, and is asked again while Kafka or a topic is away; `told` hears why.
-    `between` may change the places. `client`: more of librdkafka's settings, with `_` for their dots.
+    `between` may change the places. `client`: more of librdkafka's settings, with `_` for their dots. How far it is
+    behind shows under the thread's name.
     """
     consumer = Consumer(
         {
@@ -32,6 +35,7 @@ def tail(
             **{name.replace("_", "."): value for name, value in client.items()},
         }
     )
+    LAGS.watch(threading.current_thread().name, consumer)
     try:
         while not stopping.is_set():
             try:
@@ -46,4 +50,5 @@ def tail(
             if first is not None:
                 hand_over([first, *consumer.consume(_AT_ONCE, 0)])
     finally:
+        LAGS.forget(consumer)
         consumer.close()

@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from dispatch.contract.errors import ContractError
 from dispatch.contract.topics import Topic
+from dispatch.log.lag import LAGS
 
 _AT_ONCE = 500
 """Messages asked for at a time; `consume` waits for so many or until its time is over."""
@@ -60,6 +61,7 @@ class Follower(ABC, Generic[Known]):
         while self._behind:
             self._take(self._consumer.consume(_AT_ONCE, 0.2))
         self._caught_up()
+        LAGS.watch(self._thread.name, self._consumer)
         self._thread.start()
         return self._known
 
@@ -68,6 +70,7 @@ class Follower(ABC, Generic[Known]):
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
+        LAGS.forget(self._consumer)
         self._consumer.close()
 
     def _begin(self) -> tuple[list[TopicPartition], set[str]]:

@@ -19,6 +19,7 @@ CATALOGUE: dict[str, tuple[str, ...]] = {
     "fenced": ("reason",),
     "kafka_unreachable": ("reason",),
     "kafka_error": ("reason",),
+    "lag_unknown": ("consumer", "reason"),
     "deadly_record": ("topic", "partition", "offset"),
     "deadly_timer": ("aggregate", "timer", "at_ms"),
     "dead_lettered": ("count",),

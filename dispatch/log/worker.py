@@ -17,6 +17,7 @@ from dispatch.log.application import Aggregate, DeadLetterFormat, Deadline, Look
 from dispatch.log.batch import AHEAD_MS, Batch
 from dispatch.log.errors import Aborted, BadRecord, Fenced, OutcomeUnknown
 from dispatch.log.journal import Journal, Taken
+from dispatch.log.lag import LAGS
 from dispatch.log.positions import Due, Place, Positions
 from dispatch.log.producers import Producers
 from dispatch.log.reach import Reach
@@ -85,6 +86,7 @@ class Worker:
         self._reopen_until_open(stop)
         self._consumer = Consumer(self._settings.consumer())
         self._asker = Consumer(self._settings.asker())
+        LAGS.watch("worker", self._consumer)
         self._consumer.subscribe(
             self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -107,6 +109,7 @@ class Worker:
                     self._owned = set()
                     self._stores.clear()
         finally:
+            LAGS.forget(self._consumer)
             self._consumer.close()
             self._asker.close()
             self._journal.close()

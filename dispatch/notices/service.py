@@ -19,6 +19,7 @@ from dispatch.log import logs
 from dispatch.log.application import Record
 from dispatch.log.errors import Misconfigured
 from dispatch.log.health import HealthServer
+from dispatch.log.lag import LAGS
 from dispatch.notices.channels import TIMEOUT_S, Channel, channels
 from dispatch.notices.intake import Intake
 from dispatch.notices.sender import Pool, Reached, Sender
@@ -84,6 +85,7 @@ class Notifier:
         """Until stopped."""
         self._pool.open()
         self._intake.open()
+        LAGS.watch("notifier", self._consumer)
         sending = threading.Thread(target=self._sender.run, args=(stop,), name="sending")
         sending.start()
         try:
@@ -95,6 +97,7 @@ class Notifier:
         finally:
             stop.set()
             sending.join()
+            LAGS.forget(self._consumer)
             self._consumer.close()
             self._producer.flush(5)
             self._pool.close()

@@ -24,6 +24,7 @@ from dispatch.core.policy import DriverScorePolicy
 from dispatch.inputs.rules import Rules, RulesFollower
 from dispatch.log import logs
 from dispatch.log.health import HealthServer
+from dispatch.log.lag import LAGS
 from dispatch.log.reading import read_all, watermarks
 from dispatch.metrics.scores import SCORED, SKIPPED, TOLD
 
@@ -104,6 +105,8 @@ class DriverScores:
             }
         )
 
+        LAGS.watch("scores", self._consumer)
+
     def open(self) -> None:
         """Reads what was told, and begins with the first event. Raises KafkaException when Kafka does not answer."""
         known = self._consumer.list_topics(timeout=10).topics
@@ -150,6 +153,7 @@ class DriverScores:
     def close(self) -> None:
         """Sends what is queued and closes."""
         self._producer.flush(5)
+        LAGS.forget(self._consumer)
         self._consumer.close()
 
     def _note(self, message: Consumed) -> None:

@@ -28,6 +28,7 @@ from dispatch.inputs.rules import Rules, RulesFollower
 from dispatch.inputs.travel import Roads, open_roads
 from dispatch.log import logs
 from dispatch.log.health import HealthServer
+from dispatch.log.lag import LAGS
 from dispatch.log.reading import watermarks
 from dispatch.metrics.arrivals import LEARNED, RECKONED, SENT, STALE, UNDER_WAY
 from dispatch.metrics.reading import ERRORS
@@ -73,6 +74,8 @@ class EtaTracker:
                 "reconnect.backoff.max.ms": 1_000,
             }
         )
+
+        LAGS.watch("eta", self._consumer)
 
     def parts(self) -> dict[str, str]:
         """For /ready."""
@@ -151,6 +154,7 @@ class EtaTracker:
         """Publishes, sends what is queued, closes."""
         if self._state == "up":
             self.publish()
+        LAGS.forget(self._consumer)
         self._producer.flush(5)
         self._consumer.close()
 

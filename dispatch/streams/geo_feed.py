@@ -23,6 +23,7 @@ from dispatch.inputs.rules import Rules, RulesFollower
 from dispatch.inputs.zones import ZoneBoard, ZoneFollower
 from dispatch.log import logs
 from dispatch.log.health import HealthServer
+from dispatch.log.lag import LAGS
 from dispatch.log.reading import watermarks
 from dispatch.metrics.reading import ERRORS
 from dispatch.streams.approach import Approaches
@@ -89,6 +90,8 @@ class GeoFeed:
             }
         )
 
+        LAGS.watch("streams", self._consumer)
+
     def parts(self) -> dict[str, str]:
         """For /ready."""
         return {"streams": self._state, "index": self._index.state}
@@ -121,6 +124,7 @@ class GeoFeed:
 
     def close(self) -> None:
         """Sends what is queued and closes."""
+        LAGS.forget(self._consumer)
         self._producer.flush(5)
         self._consumer.close()
 

@@ -15,6 +15,7 @@ from dispatch.contract.errors import ContractError
 from dispatch.contract.records.system import ZoneHealth, ZonePrice
 from dispatch.inputs.rules import Rules
 from dispatch.log import logs
+from dispatch.log.lag import LAGS
 from dispatch.log.reading import watermarks
 from dispatch.streams.price_book import PriceBook
 
@@ -54,6 +55,7 @@ class PriceFeed:
         while not self._stop.is_set():
             self._book = PriceBook()
             consumer = self._consumer()
+            LAGS.watch("pricing", consumer)
             try:
                 self._open(consumer)
                 while not self._stop.is_set():
@@ -62,6 +64,7 @@ class PriceFeed:
                 logger.warning("kafka_error", reason=str(error))
                 self._stop.wait(_AGAIN_AFTER_S)
             finally:
+                LAGS.forget(consumer)
                 consumer.close()
 
     def _consumer(self) -> Consumer:

@@ -27,6 +27,7 @@ from dispatch.core.travel import distance_m
 from dispatch.inputs.rules import Rules
 from dispatch.inputs.zones import ZoneBoard
 from dispatch.log import logs
+from dispatch.log.lag import LAGS
 from dispatch.log.reading import watermarks
 from dispatch.metrics.streams import ZONES_FAILED
 from dispatch.streams.zone_figures import ZoneFigures
@@ -80,6 +81,7 @@ class ZoneFeed:
         while not self._stop.is_set():
             self._live, self._published, self._places, self._broadcasts = ZonesLive(), {}, {}, []
             consumer = self._consumer()
+            LAGS.watch("zone_health", consumer)
             try:
                 self._open(consumer)
                 while not self._stop.is_set():
@@ -89,6 +91,7 @@ class ZoneFeed:
                 logger.warning("zone_health_failing", reason=repr(error))
                 self._stop.wait(_AGAIN_AFTER_S)
             finally:
+                LAGS.forget(consumer)
                 consumer.close()
 
     def _consumer(self) -> Consumer:

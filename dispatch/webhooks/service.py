@@ -17,6 +17,7 @@ from dispatch.log import logs
 from dispatch.log.application import Record
 from dispatch.log.errors import Misconfigured
 from dispatch.log.health import HealthServer
+from dispatch.log.lag import LAGS
 from dispatch.webhooks.intake import Intake
 from dispatch.webhooks.ledger import cause
 from dispatch.webhooks.sealing import seal_of
@@ -69,6 +70,7 @@ class Webhooks:
         """Until stopped."""
         self._pool.open()
         self._intake.open()
+        LAGS.watch("webhooks", self._consumer)
         sending = threading.Thread(target=self._sender.run, args=(stop,), name="sending")
         sending.start()
         try:
@@ -83,6 +85,7 @@ class Webhooks:
         finally:
             stop.set()
             sending.join()
+            LAGS.forget(self._consumer)
             self._consumer.close()
             self._producer.flush(5)
             self._pool.close()

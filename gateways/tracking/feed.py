@@ -77,7 +77,7 @@ class Feed:
         self._drivers: defaultdict[str, set[Waiting]] = defaultdict(set)
         self._fetched: list[TopicPartition] = []
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="streams", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="following", daemon=True)
         self._loop: asyncio.AbstractEventLoop
         self.state = "starting"
 
