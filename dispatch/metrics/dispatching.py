@@ -16,7 +16,7 @@ ENDED = SECTION.counter(
 )  # fmt: skip
 CANCELLED = SECTION.counter(
     "baton_cancellations_total", "Cancelled deliveries by who cancelled; policy: nobody was found.",
-    {"by": ("order_service", "customer", "admin", "driver", "system", "policy")},
+    {"by": ("order_service", "customer", "admin", "driver", "system", "policy", "UNKNOWN")},
 )  # fmt: skip
 DELIVERY_SECONDS = SECTION.histogram(
     "baton_delivery_seconds", "From ready to handed over.", (300, 600, 900, 1200, 1800, 2400, 3600, 5400, 7200)
