@@ -20,6 +20,7 @@ CATALOGUE: dict[str, tuple[str, ...]] = {
     "kafka_unreachable": ("reason",),
     "kafka_error": ("reason",),
     "lag_unknown": ("consumer", "reason"),
+    "standing_unread": ("reason",),
     "deadly_record": ("topic", "partition", "offset"),
     "deadly_timer": ("aggregate", "timer", "at_ms"),
     "dead_lettered": ("count",),
