@@ -8,7 +8,7 @@ import hashlib
 import io
 import struct
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import fastavro
 import msgspec
@@ -84,6 +84,33 @@ def _reader(schema_id: int) -> _Reader:
 def schema_id(record_type: type[Record]) -> int:
     """The id under which records of this type are written now."""
     return registry.latest()[_SUBJECTS[record_type]].id
+
+
+def schema_id_in(data: bytes) -> int:
+    """The id that these bytes, once decoded, were written under."""
+    return int(_HEADER.unpack_from(data)[1])
+
+
+def read_as(data: bytes, reader_id: int) -> dict[str, Any]:
+    """The values in these bytes as a release that knew this version of their subject read them. Raises Undecodable."""
+    body = io.BytesIO(data)
+    body.seek(_HEADER.size)
+    try:
+        values = fastavro.schemaless_reader(body, _parsed(schema_id_in(data)), _parsed(reader_id))
+    except Exception as error:  # fastavro raises whatever the bytes lead it to
+        raise Undecodable(f"not readable as schema {reader_id}: {error}", f"byte {body.tell()}") from error
+    return cast(dict[str, Any], values)
+
+
+def written_as(values: dict[str, Any], writer_id: int) -> bytes:
+    """These values in wire format under a version of their subject. Raises Undecodable: they do not fit it."""
+    body = io.BytesIO()
+    body.write(_HEADER.pack(0, writer_id))
+    try:
+        fastavro.schemaless_writer(body, _parsed(writer_id), values)
+    except Exception as error:  # fastavro raises whatever the values lead it to
+        raise Undecodable(f"no values of schema {writer_id}: {type(error).__name__}: {error}", "byte 5") from error
+    return body.getvalue()
 
 
 def subject(record_type: type[Record]) -> str:

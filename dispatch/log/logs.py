@@ -45,6 +45,8 @@ CATALOGUE: dict[str, tuple[str, ...]] = {
     "arrivals_learned": ("deliveries", "scopes"),
     "postgres_unreachable": ("reason",),
     "projected": ("events",),
+    "audit_broken": ("topic", "partition", "offset"),
+    "audit_unanchored": ("reason",),
     "poison": ("topic", "partition", "offset", "reason"),
     "failed": ("process", "reason"),
     "notice_failed": ("notice", "kind", "reason"),

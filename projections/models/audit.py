@@ -14,6 +14,7 @@ AUDIT = AppendOnly(
     (
         "topic", "partition", "record_offset", "event_id", "event", "audit_word", "delivery_id", "driver_id", "version",
         "at", "actor_type", "actor_id", "causation_id", "correlation_id", "schema_id", "body", "prev_hash", "hash",
+        "value",
     ),
 )  # fmt: skip
 
@@ -24,7 +25,7 @@ def chained(previous: bytes, value: bytes) -> bytes:
 
 
 def row(event: msgspec.Struct, value: bytes, place: tuple[str, int, int], previous: bytes) -> Row:
-    """The row of an event at (topic, partition, offset)."""
+    """The row of an event at (topic, partition, offset). The bytes are kept, for the body does not always give them."""
     topic, partition, offset = place
     header = msgspec.structs.asdict(event)
     return {
@@ -42,8 +43,9 @@ def row(event: msgspec.Struct, value: bytes, place: tuple[str, int, int], previo
         "actor_id": header["actor_id"],
         "causation_id": header["causation_id"],
         "correlation_id": header["correlation_id"],
-        "schema_id": codec.schema_id(type(event)),
+        "schema_id": codec.schema_id_in(value),
         "body": msgspec.json.encode(event).decode(),
         "prev_hash": previous,
         "hash": chained(previous, value),
+        "value": value,
     }
