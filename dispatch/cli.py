@@ -15,6 +15,7 @@ from rich.table import Table
 from dispatch import (
     __version__,
     access_cli,
+    audit_cli,
     config,
     contract_cli,
     eta_cli,
@@ -122,6 +123,7 @@ ranking_cli.attach(app, run_app, _settings, _require_kafka)
 money_cli.attach(app, _settings, _require_kafka)
 contract_cli.attach(app)
 access_cli.attach(app, _settings, _require_kafka)
+audit_cli.attach(app, _settings, _require_kafka)
 
 
 @app.command()
@@ -201,6 +203,7 @@ def setup(speed: Annotated[float, typer.Option(min=0.1, max=1000, help="Divide e
     check_start_values()
     settings = _settings()
     access_cli.make_local_key(settings)
+    audit_cli.make_local_key(settings)
     _require_kafka(settings)
     created = create_topics(settings)
     try:
@@ -251,13 +254,15 @@ def eta(health_port: Port = 0) -> None:
 
 @run_app.command()
 def projector(health_port: Port = 0) -> None:
-    """Fold events into the read models."""
+    """Fold events into the read models, and anchor the audit."""
     from dispatch.log import logs
+    from projections.audit.anchors import anchoring
     from projections.service import run
 
     settings = _settings(health_port=health_port)
     logs.configure("projector", settings.log_level)
-    _until_signalled(lambda stop: run(settings.kafka, settings.postgres, settings.namespace, health_port, stop))
+    with anchoring(settings.postgres, settings.audit_key_file):
+        _until_signalled(lambda stop: run(settings.kafka, settings.postgres, settings.namespace, health_port, stop))
 
 
 @run_app.command()

@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     sign_in_issuer: str = Field("baton-local", min_length=1, description="Who issues tokens: their `iss`.")
     sign_in_audience: str = Field("baton", min_length=1, description="Whom tokens are for: their `aud`.")
     sign_in_longest_s: int = Field(86_400, ge=60, le=31_536_000, description="How long a token may live.")
+    audit_key_file: Annotated[Path | None, BeforeValidator(lambda given: given or None)] = Field(
+        None, description="File with the private key that signs the audit's anchors and exports. docs/audit.md."
+    )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severe log line.")
     notify_customer: str = Field("", description="Where customers are told: URLs parted by blanks, docs/notices.md.")
     notify_driver: str = Field("", description="Where drivers are told.")

@@ -26,6 +26,7 @@ _LEFT_S = 15.0
 _CLAIM_S = 0.5
 """A supervisor that was just killed holds its lock until its last thread is gone."""
 LOCAL_KEY = "sign-in.public.pem"
+AUDIT_KEY = "audit.private.pem"
 FOLLOWS = 10
 """How far processes yield on a full machine on which no decision and no door rests. With equal shares for all twelve
 the worker had a third of a core, and everybody waited for it."""
@@ -56,6 +57,8 @@ def plan(given: Addresses, options: StackOptions, folder: Path) -> Plan:
     environment = {"BATON_HOME": str(folder), "BATON_GATEWAY_PORT": str(gateway_port)}
     if not any(os.environ.get(f"BATON_SIGN_IN_{name}") for name in ("JWKS", "KEY_FILE")):
         environment["BATON_SIGN_IN_KEY_FILE"] = str(folder / LOCAL_KEY)  # `baton setup` makes it
+    if not os.environ.get("BATON_AUDIT_KEY_FILE"):
+        environment["BATON_AUDIT_KEY_FILE"] = str(folder / AUDIT_KEY)  # `baton setup` makes this too
     processes = []
     for name, nice, more in (
         *((f"worker-{slot}", 0, ["run", "worker", "--slot", str(slot)]) for slot in range(options.workers)),

@@ -43,7 +43,7 @@ def snapshot(dsn: str) -> Iterator[Connection]:
 
 def in_order(connection: Connection, place: Place, after: int) -> Iterator[Row]:
     """A partition's rows behind an offset, a few thousand in memory at a time."""
-    with connection.cursor(name="audit", row_factory=dict_row) as cursor:
+    with connection.cursor(name=f"audit {place[0]} {place[1]}", row_factory=dict_row) as cursor:
         cursor.itersize = _STEP
         cursor.execute(
             "SELECT " + COLUMNS + " FROM delivery_audit_logs WHERE topic = %s AND partition = %s AND record_offset > %s"

@@ -1,10 +1,11 @@
 """A filled audit: two partitions of deliveries and one of drivers, with holes where transactions end."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from cryptography.hazmat.primitives import serialization
 
 from dispatch.contract import codec, identity
 from dispatch.contract.records import delivery_events as de
@@ -32,16 +33,16 @@ def delivery(number: int) -> str:
     return identity.delivery_id("s1", f"o{number}")
 
 
-def header(delivery_id: str, version: int, actor: str = "system") -> dict[str, Any]:
+def header(delivery_id: str, version: int, begun_ms: int, actor: str = "system") -> dict[str, Any]:
     """What every event of a delivery has."""
     return {
         "event_id": identity.derived(f"{delivery_id}{version}"), "delivery_id": delivery_id, "version": version,
-        "at_ms": AT_MS + 1000 * version, "actor_type": actor, "actor_id": "test", "causation_id": identity.derived("c"),
-        "correlation_id": f"corr-{version}",
+        "at_ms": begun_ms + 1000 * version, "actor_type": actor, "actor_id": "test",
+        "causation_id": identity.derived("c"), "correlation_id": f"corr-{version}",
     }  # fmt: skip
 
 
-def story(number: int) -> list[Any]:
+def story(number: int, begun_ms: int = AT_MS) -> list[Any]:
     """A delivery that is cancelled after a search: three events, one with a zero below nothing."""
     name = delivery(number)
     order = Order(
@@ -50,30 +51,32 @@ def story(number: int) -> list[Any]:
         placed_at_ms=AT_MS,
     )  # fmt: skip
     found = de.DriverCandidatesFound(
-        **header(name, 2), search_no=1, radius_m=5000, source="valkey", redis_ok=True, policy_version=1, zone="none",
-        free_in_radius=1, busy_in_radius=0, candidates=(_CANDIDATE,),
+        **header(name, 2, begun_ms), search_no=1, radius_m=5000, source="valkey", redis_ok=True,
+        policy_version=1, zone="none", free_in_radius=1, busy_in_radius=0, candidates=(_CANDIDATE,),
     )  # fmt: skip
     return [
-        de.DeliveryCreated(**header(name, 1, "order_service"), order=order, order_digest="d" * 64, remember_ms=1),
+        de.DeliveryCreated(
+            **header(name, 1, begun_ms, "order_service"), order=order, order_digest="d" * 64, remember_ms=1
+        ),
         found,
-        de.DeliveryCancelled(**header(name, 3, "customer"), reason="no longer wanted", note="sorry"),
+        de.DeliveryCancelled(**header(name, 3, begun_ms, "customer"), reason="no longer wanted", note="sorry"),
     ]
 
 
-def duty(number: int) -> Any:
+def duty(number: int, begun_ms: int = AT_MS) -> Any:
     """A driver's event."""
     name = f"driver-{number}"
-    head = {**header(name, 1, "driver"), "driver_id": name}
+    head = {**header(name, 1, begun_ms, "driver"), "driver_id": name}
     del head["delivery_id"]
     return dr.DriverSignedOn(**head, vehicle="car", capacity=1, rating=4.5, lat=48.0, lng=7.8, offline_at_ms=AT_MS)
 
 
-def records(deliveries: int) -> list[Record]:
-    """Records as Kafka has them: every fourth offset marks the end of a transaction."""
+def records(deliveries: int, begun: Callable[[int], int] = lambda _number: AT_MS) -> list[Record]:
+    """Records as Kafka has them: every fourth offset marks the end of a transaction. `begun`: when each begins."""
     made: dict[tuple[str, int], list[Any]] = {place: [] for place in PLACES}
     for number in range(deliveries):
-        made["delivery.events", number % 2] += story(number)
-        made["driver.events", 0].append(duty(number))
+        made["delivery.events", number % 2] += story(number, begun(number))
+        made["driver.events", 0].append(duty(number, begun(number)))
     return [
         Record(*place, position + position // 3, 0, b"", codec.encode(event))
         for place, events in made.items()
@@ -107,6 +110,12 @@ def as_the_owner(dsn: str) -> Iterator[psycopg.Connection[Any]]:
         yield connection
         for table in _GUARDED:
             connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER".encode())
+
+
+def private_pem(signer: Signer) -> bytes:
+    """The key as a file has it."""
+    form = serialization.PrivateFormat.PKCS8
+    return signer._private.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
 
 
 SAVED = (*_GUARDED, "projection_offsets")

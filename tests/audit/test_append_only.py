@@ -43,9 +43,6 @@ def test_a_role_adds_only_where_it_writes(filled_with_an_export: str, role: str,
         connection.execute(f"SET ROLE {role}".encode())
         statement = f"INSERT INTO {name} SELECT * FROM {name} WHERE false".encode()
         if (role, name) in MAY_WRITE:
-            connection.execute("RESET ROLE")
-            connection.execute(f"GRANT SELECT ON {name} TO {role}".encode())  # to read what is put back
-            connection.execute(f"SET ROLE {role}".encode())
             connection.execute(statement)
         else:
             with pytest.raises(errors.InsufficientPrivilege):
@@ -55,9 +52,9 @@ def test_a_role_adds_only_where_it_writes(filled_with_an_export: str, role: str,
 @pytest.mark.parametrize("name", KEPT)
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_owner_is_refused_by_the_triggers(filled_with_an_export: str, name: str, change: str) -> None:
-    with psycopg.connect(filled_with_an_export, autocommit=True) as connection:
-        with pytest.raises(errors.RaiseException, match="is append only"):
-            connection.execute(change.format(name).encode())
+    refused = pytest.raises(errors.RaiseException, match="is append only")
+    with psycopg.connect(filled_with_an_export, autocommit=True) as connection, refused:
+        connection.execute(change.format(name).encode())
 
 
 def test_the_tables_of_a_filled_audit_go_and_come(table: str, signer: Signer) -> None:

@@ -65,9 +65,7 @@ def test_a_changed_column_is_found_with_its_name(audit: str, signer: Signer, col
 
 
 @pytest.mark.parametrize(("column", "value"), [("topic", "'driver.events'"), ("partition", "1")])
-def test_a_row_put_elsewhere_is_found_at_both(
-    audit: str, signer: Signer, column: str, value: str
-) -> None:
+def test_a_row_put_elsewhere_is_found_at_both(audit: str, signer: Signer, column: str, value: str) -> None:
     change(
         audit,
         f"UPDATE delivery_audit_logs SET {column} = {value}, record_offset = 7 {WHERE} AND record_offset = 5",

@@ -18,6 +18,7 @@ from deploy.local.stack import StackOptions, addresses, down, plan, running, up
 from deploy.local.supervisor import Plan
 from dispatch.cli import app, main
 from gateways.access import local_key
+from projections.audit import keys
 
 
 def test_a_child_or_server_that_dies_is_started_again(folder: Path) -> None:
@@ -113,7 +114,10 @@ def test_the_plan_of_a_whole_stack_names_every_process(tmp_path: Path, monkeypat
         "gateway-1",
     ]
     assert made.environment["BATON_SIGN_IN_KEY_FILE"] == str(tmp_path / local_key.PUBLIC), "signed in by itself"
+    assert made.environment["BATON_AUDIT_KEY_FILE"] == str(tmp_path / keys.LOCAL), "anchors are signed"
     assert Plan.load(made.dump()) == made
+    monkeypatch.setenv("BATON_AUDIT_KEY_FILE", "/keys/audit.pem")
+    assert "BATON_AUDIT_KEY_FILE" not in plan(Addresses(), StackOptions(), tmp_path).environment
     monkeypatch.setenv("BATON_SIGN_IN_JWKS", "https://issuer.test/keys")
     assert "BATON_SIGN_IN_KEY_FILE" not in plan(Addresses(), StackOptions(), tmp_path).environment
 
