@@ -31,6 +31,7 @@ check: $(STAMP)  ## Types, style, generated code
 	$(BIN)/python -m dispatch.contract.registry --check
 	$(BIN)/python -m gateways.documents.typescript --check
 	$(BIN)/python -m dispatch.metrics --check
+	$(BIN)/python -m deploy.prometheus --check
 
 format: $(STAMP)  ## Lays the code out
 	$(BIN)/ruff format .

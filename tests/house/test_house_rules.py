@@ -57,6 +57,8 @@ ARROWS = {
     ),
     "baton": (),
     "deploy/local": (),
+    "deploy/prometheus": ("dispatch.core.policy", "dispatch.metrics"),
+    "deploy/grafana": ("deploy.prometheus", "dispatch.metrics"),
     "deploy/demo": ("deploy.local", "dispatch.contract", "dispatch.config", "dispatch.log", "dispatch.checker"),
 }
 OURS = ("dispatch", "projections", "gateways", "deploy", "baton")
