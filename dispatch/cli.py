@@ -19,6 +19,7 @@ from dispatch import (
     config,
     contract_cli,
     eta_cli,
+    metrics_cli,
     money_cli,
     notices_cli,
     ranking_cli,
@@ -122,6 +123,7 @@ eta_cli.attach(app, _settings, _require_kafka)
 ranking_cli.attach(app, run_app, _settings, _require_kafka)
 money_cli.attach(app, _settings, _require_kafka)
 contract_cli.attach(app)
+metrics_cli.attach(app)
 access_cli.attach(app, _settings, _require_kafka)
 audit_cli.attach(app, _settings, _require_kafka)
 

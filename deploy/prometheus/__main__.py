@@ -1,4 +1,4 @@
-"""`python -m deploy.prometheus` writes alerts.yml and alerts_test.yml; `--check` compares, 1 when one is stale."""
+"""`python -m deploy.prometheus` writes alerts.yml, alerts_test.yml and prometheus.yml; `--check` compares."""
 
 import sys
 from pathlib import Path
@@ -6,13 +6,18 @@ from pathlib import Path
 from deploy.prometheus.alert import rules, trials
 from deploy.prometheus.alerts import ALERTS
 from deploy.prometheus.cases import CASES
+from deploy.prometheus.scraping import configuration
 
 FOLDER = Path(__file__).parent
 
 
 def files() -> dict[str, str]:
     """Name -> text."""
-    return {"alerts.yml": rules(ALERTS), "alerts_test.yml": trials(ALERTS, CASES)}
+    return {
+        "alerts.yml": rules(ALERTS),
+        "alerts_test.yml": trials(ALERTS, CASES),
+        "prometheus.yml": "# Made by python -m deploy.prometheus. Do not edit.\n" + configuration(None),
+    }
 
 
 def main(arguments: list[str]) -> int:

@@ -10,7 +10,7 @@ REQUESTS = SECTION.counter(
     {"door": DOOR, "method": "the request's, or other", "status": "the answer's"},
 )  # fmt: skip
 SECONDS = SECTION.histogram(
-    "baton_gateway_request_seconds", "From the request's head to its answer's end.",
+    "baton_gateway_request_seconds", "From the request's head to its answer's end; streams do not count.",
     (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30), {"door": DOOR},
 )  # fmt: skip
 IN_FLIGHT = SECTION.gauge("baton_gateway_requests_in_flight", "Requests that wait for their answer.")

@@ -154,9 +154,11 @@ class Front:
             raise problem from error
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        door, method = _named(scope), scope["method"] if scope["state"]["door"] else "other"
+        row: Door | None = scope["state"]["door"]
+        door, method = _named(scope), scope["method"] if row else "other"
         metrics.REQUESTS.labels(door, method, status).inc()
-        metrics.SECONDS.labels(door).observe(seconds)
+        if row is None or row.rate != "stream":  # a stream lasts as long as its reader likes
+            metrics.SECONDS.labels(door).observe(seconds)
         if status < self._logged_from or (status == 200 and door in _OF_THE_PROCESS):
             return
         role = getattr(scope["state"].get("principal"), "role", "")

@@ -1,19 +1,35 @@
 """What README tells a newcomer to type, typed: the demonstration, then a stack that is up, fed, asked and stopped."""
 
 import csv
+import json
 import re
 import subprocess
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 from command import BATON, Said, baton, environment
+from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.demo import city
+from dispatch.metrics import dispatching, projector, standing
+from dispatch.metrics.catalogue import SECTIONS
 
 pytestmark = pytest.mark.servers
 SPEED = "60"
 ORDERS = 6
+CONSUMERS = {
+    "worker": {"worker", "rules"}, "streams": {"streams", "zone_health"}, "eta": {"eta"}, "scores": {"scores"},
+    "projector": {"projector"}, "notifier": {"notifier"}, "webhooks": {"webhooks"},
+    "gateway": {"offers", "following"},
+}  # fmt: skip
+NOT_SHOWN_YET = {
+    metric.name.removesuffix("_total")
+    for section in (dispatching.SECTION, standing.SECTION, projector.SECTION)
+    for metric in section.metrics
+}
+"""Until the projector calls `projections.metrics.observe` and runs `projections.gauges.Gauges`."""
 
 
 def test_the_demonstration_ends_well_and_tells_what_it_did(home: Path) -> None:
@@ -99,6 +115,30 @@ def test_status_names_every_part_with_its_address_and_restarts(home: Path, stack
         assert re.search(rf"^ ?{name} +up +\d+ +\S+ +\d+ s +0 *$", row), row
     assert re.search(r"http://127\.0\.0\.1:\d+ ", parts["gateway"])
     assert [line.split()[0] for line in stack.out.splitlines()[-len(parts) :]] == list(parts)
+
+
+def test_every_process_shows_its_metrics_where_prometheus_is_told_to_look(home: Path, stack: Said) -> None:
+    assert stack.code == 0
+    said = baton(home, "metrics", "scrape", "--targets")
+    assert (said.code, said.error) == (0, "")
+    where = {group["labels"]["process"]: group["targets"][0] for group in json.loads(said.out)}
+    assert set(where) == {
+        "worker-0", "streams", "eta", "projector", "scores", "notifier", "webhooks", "gateway",
+    }  # fmt: skip
+    for process, address in where.items():
+        answer = httpx.get(f"http://{address}/metrics", timeout=10)
+        assert answer.status_code == 200, process
+        families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+        mine = [section for section in SECTIONS if process.partition("-")[0] in section.processes]
+        wanted = {metric.name.removesuffix("_total") for section in mine for metric in section.metrics}
+        assert wanted - NOT_SHOWN_YET <= set(families), process
+        ours = {name for name in families if name.startswith(("baton_", "feature_flag"))}
+        others = {metric.name.removesuffix("_total") for section in SECTIONS for metric in section.metrics}
+        assert ours - others <= {"baton_projected_events"}, process
+        lags = {sample.labels["consumer"] for sample in families["baton_consumer_lag_records"].samples}
+        assert CONSUMERS[process.partition("-")[0]] <= lags, process
+    whole = baton(home, "metrics", "scrape").out
+    assert all(address in whole for address in where.values())
 
 
 def test_a_second_up_is_told_what_to_do(home: Path, stack: Said) -> None:

@@ -1,5 +1,6 @@
 """Alert rules: known metrics, a runbook each, and promtool's word that they fire when they should and only then."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from expressions_checked import wrong
 
 from deploy.prometheus import __main__ as made
+from deploy.prometheus import scraping
 from deploy.prometheus.alert import RUNBOOKS, Alert, rules, trials
 from deploy.prometheus.alerts import ALERTS
 from deploy.prometheus.cases import CASES
@@ -77,7 +79,7 @@ def test_the_files_are_current_and_a_stale_one_is_found(
     assert made.main(["--check"]) == 0
     monkeypatch.setattr(made, "FOLDER", tmp_path)
     assert made.main(["--check"]) == 1
-    assert "alerts.yml, alerts_test.yml" in capsys.readouterr().out
+    assert "alerts.yml, alerts_test.yml, prometheus.yml" in capsys.readouterr().out
     assert made.main([]) == 0
     assert made.main(["--check"]) == 0
 
@@ -91,16 +93,41 @@ def test_promtool_reads_the_rules_and_every_case_holds() -> None:
     assert tried.returncode == 0, tried.stdout + tried.stderr
 
 
+def test_own_processes_are_scraped_and_servers_are_not() -> None:
+    parts = [
+        {"name": "kafka", "address": "127.0.0.1:9092"},
+        {"name": "postgres", "address": "postgresql://baton@127.0.0.1:5432/baton"},
+        {"name": "worker-0", "address": "http://127.0.0.1:20001"},
+        {"name": "gateway", "address": "http://127.0.0.1:8080"},
+    ]
+    found = scraping.targets(parts)
+    assert found == {"worker-0": "127.0.0.1:20001", "gateway": "127.0.0.1:8080"}
+    assert json.loads(scraping.targets_file(found))[1] == {
+        "targets": ["127.0.0.1:8080"], "labels": {"process": "gateway"},
+    }  # fmt: skip
+    assert scraping.targets([]) == {}
+
+
 @needs_promtool
-@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+def test_promtool_reads_both_configurations(tmp_path: Path) -> None:
+    (tmp_path / "prometheus.yml").write_text(scraping.configuration({"worker-0": "127.0.0.1:20001"}))
+    for folder in (tmp_path, made.FOLDER):
+        checked = promtool("check", "config", "prometheus.yml", folder=folder)
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+        assert f"{len(ALERTS)} rules found" in checked.stdout
+
+
+@needs_promtool
 @pytest.mark.parametrize("changed", ["never", "always"])
-def test_the_cases_notice_an_alert_that_never_fires_and_one_that_always_does(
-    alert: Alert, changed: str, tmp_path: Path
-) -> None:
-    other = replace(alert, expr="vector(1) > 2" if changed == "never" else "vector(1)", lasts="0m")
-    (tmp_path / "alerts.yml").write_text(rules([other]))
-    mine = [case for case in CASES if case.alert == alert.name and case.fires == (changed == "never")]
-    (tmp_path / "alerts_test.yml").write_text(trials([other], mine))
+def test_the_cases_notice_an_alert_that_never_fires_and_one_that_always_does(changed: str, tmp_path: Path) -> None:
+    expr = {"never": "vector(1) > 2", "always": "vector(1)"}[changed]
+    others = [replace(alert, expr=expr, lasts="0m") for alert in ALERTS]
+    (tmp_path / "alerts.yml").write_text(rules(others))
+    noticing = [case for case in CASES if case.fires == (changed == "never")]
+    (tmp_path / "alerts_test.yml").write_text(trials(others, noticing))
     tried = promtool("test", "rules", "alerts_test.yml", folder=tmp_path)
-    assert tried.returncode != 0
-    assert tried.stderr.count("exp:") + tried.stdout.count("exp:") >= len(mine)
+    assert tried.returncode == 1
+    told = tried.stdout + tried.stderr
+    assert told.count("alertname:") == len(noticing)
+    for alert in ALERTS:
+        assert f"alertname: {alert.name}," in told

@@ -12,6 +12,8 @@ from dispatch.inputs.travel.osrm import Osrm
 from dispatch.inputs.travel.port import Asked, Found, Road, Router, RoutingUnavailable
 from dispatch.inputs.travel.roads import Roads
 from dispatch.streams.zone_figures import ZoneFigures
+from gateways.access.doors import Door
+from gateways.shell.front import Front
 from gateways.sockets.connection import REPLACED, RESTARTING, TOO_SLOW, UNAUTHORIZED, Connection
 
 ASKED = Asked(((48.0, 7.85),), (48.01, 7.86))
@@ -73,6 +75,19 @@ def test_a_sockets_end_is_counted_by_its_cause(
     with counting() as added:
         connection.ended(code)
     assert of(added, "baton_sockets_ended_total") == {how: 1}
+
+
+def test_a_stream_is_a_request_and_its_time_says_nothing_of_how_fast_doors_are() -> None:
+    front = Front.__new__(Front)
+    front._logged_from = 1_000
+    with counting() as added:
+        for door in (Door("GET", "/v2/admin/events", frozenset(), rate="stream"), Door("GET", "/v2/x", frozenset())):
+            front._note({"method": "GET", "state": {"door": door}}, 200, 700.0)
+        front._note({"method": "BREW", "state": {"door": None}}, 404, 0.001)
+    assert of(added, "baton_gateway_requests_total") == {
+        "/v2/admin/events GET 200": 1, "/v2/x GET 200": 1, "unknown other 404": 1,
+    }  # fmt: skip
+    assert of(added, "baton_gateway_request_seconds_count") == {"/v2/x": 1, "unknown": 1}
 
 
 def a_health(zone: str, **changes: Any) -> ZoneHealth:
