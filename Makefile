@@ -32,6 +32,7 @@ check: $(STAMP)  ## Types, style, generated code
 	$(BIN)/python -m gateways.documents.typescript --check
 	$(BIN)/python -m dispatch.metrics --check
 	$(BIN)/python -m deploy.prometheus --check
+	$(BIN)/python -m deploy.grafana --check
 
 format: $(STAMP)  ## Lays the code out
 	$(BIN)/ruff format .

@@ -18,7 +18,7 @@ ZONES_FAILED = SECTION.counter(
 )
 ZONE_DRIVERS = SECTION.gauge(
     "baton_zone_drivers", "Drivers last seen in the zone, by state.",
-    {"zone": ZONE, "state": "available, busy, on_break, paused, shift_ended, offline"},
+    {"zone": ZONE, "state": ("available", "busy", "on_break", "paused", "shift_ended", "offline")},
 )  # fmt: skip
 ZONE_MINIMUM = SECTION.gauge("baton_zone_drivers_wanted", "How few online make the zone understaffed.", {"zone": ZONE})
 ZONE_SEARCHES = SECTION.gauge("baton_zone_open_searches", "Deliveries of it that wait for a driver.", {"zone": ZONE})
@@ -30,6 +30,6 @@ ZONE_PRESSURE = SECTION.gauge(
 )
 ZONE_WAIT = SECTION.gauge(
     "baton_zone_wait_seconds", "How long deliveries of the zone lately waited for a driver.",
-    {"zone": ZONE, "quantile": "0.5 and 0.95"}, unit="seconds",
+    {"zone": ZONE, "quantile": ("0.5", "0.95")}, unit="seconds",
 )  # fmt: skip
 ZONE_UNDERSTAFFED = SECTION.gauge("baton_zone_understaffed", "Whether the zone's alert is on: 1 or 0.", {"zone": ZONE})

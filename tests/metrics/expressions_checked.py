@@ -7,8 +7,8 @@ from dispatch.metrics.catalogue import series
 _SELECTOR = re.compile(r"\b((?:baton|feature_flags?)_\w+|up)\b(?:\{([^}]*)\})?")
 _MATCHER = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
 _GROUPED = re.compile(r"\b(?:by|without|on|ignoring)\s*\(([^)]*)\)")
-SCRAPED = {"job", "instance"}
-"""Labels that Prometheus adds."""
+SCRAPED = {"job", "instance", "process"}
+"""Labels that are added where it is scraped."""
 
 
 def wrong(expression: str) -> list[str]:
