@@ -1,7 +1,7 @@
 """Writes noted tables: rows of records that are no events, merged in the transaction of their offsets."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 import psycopg
 from psycopg import sql
@@ -15,6 +15,14 @@ _BY_TOPIC: dict[str, tuple[Noted, ...]] = {
 }
 Rows = dict[str, list[Row]]
 """By table, in the order they came."""
+Connection = psycopg.Connection[Any]
+
+
+class Months(Protocol):
+    """Who makes partitions."""
+
+    def months(self, connection: Connection, table: str, column: str, rows: Iterable[Row]) -> None:
+        """Sees to it that the partitions of these rows are there."""
 
 
 def noted(topic: str, record: Record) -> Rows | None:
@@ -23,21 +31,21 @@ def noted(topic: str, record: Record) -> Rows | None:
     if models is None:
         return None
     rows = {model.table: model.read(record) for model in models}
-    return {table: [row] for table, row in rows.items() if row is not None}
+    return {table: [read] if isinstance(read, dict) else list(read) for table, read in rows.items() if read is not None}
 
 
-def note(connection: "psycopg.Connection[Any]", rows: Mapping[str, Sequence[Row]]) -> None:
+def note(connection: Connection, months: Months, rows: Mapping[str, Sequence[Row]]) -> None:
     """Writes them, within the transaction that is open. Raises psycopg.Error."""
     for model in NOTED:
         mine = rows.get(model.table)
         if not mine:
             continue
-        statement = sql.SQL("INSERT INTO {} ({}) VALUES ({}) ON CONFLICT " + model.merge).format(
+        months.months(connection, model.table, model.month, mine)
+        statement = sql.SQL("INSERT INTO {} ({}) VALUES ({}) ON CONFLICT {}").format(
             sql.Identifier(model.table),
             sql.SQL(", ").join(map(sql.Identifier, model.columns)),
             sql.SQL(", ").join(sql.Placeholder() * len(model.columns)),
+            sql.SQL(model.merge),
         )
         with connection.cursor() as cursor:
             cursor.executemany(statement, [[row[name] for name in model.columns] for row in mine])
-            if model.afterwards:
-                cursor.execute(model.afterwards)

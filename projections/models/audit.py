@@ -16,6 +16,8 @@ AUDIT = AppendOnly(
         "at", "actor_type", "actor_id", "causation_id", "correlation_id", "schema_id", "body", "prev_hash", "hash",
         "value",
     ),
+    identity=("topic", "partition", "record_offset", "at"),
+    month="at",
 )  # fmt: skip
 
 

@@ -12,8 +12,6 @@ from projections.models.model import Row, moment
 from projections.models.noted import Noted
 
 _PERSONAL = (topics.ORDERS_INBOUND.name, topics.CONTACTS.name)
-KEPT_DAYS = 35
-"""A little longer than the topic keeps the letters."""
 
 
 def letter_id(partition: int, offset: int) -> str:
@@ -61,7 +59,6 @@ DEAD_LETTERS = Noted(
     ),
     read=_letter,
     merge="(letter_id) DO NOTHING",
-    afterwards="DELETE FROM dead_letters WHERE at < now() - interval '35 days'",
 )  # fmt: skip
 DEAD_LETTER_ACTS = Noted(
     topic=topics.DEAD_LETTERS_HANDLED,

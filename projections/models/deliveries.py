@@ -178,6 +178,7 @@ def _failed(row: Row, event: events.DeliveryFailed) -> None:
 
 DELIVERIES = Folded(
     table="deliveries",
+    family="delivery",
     key="delivery_id",
     columns=_COLUMNS,
     handles={
@@ -219,4 +220,5 @@ DELIVERIES = Folded(
     defaults={
         "needs_manual_review": False, "attempt_count": 0, "search_no": 0, "escalation_level": 0,
     },
+    month="created_at",
 )  # fmt: skip

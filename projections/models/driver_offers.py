@@ -41,6 +41,7 @@ _HANDLES: dict[type, Fold] = {
 }
 DRIVER_OFFERS = Folded(
     table="driver_offers",
+    family="delivery",
     key="offer_id",
     columns=(
         "offer_id", "delivery_id", "driver_id", "fence", "outcome", "reason", "note", "sent_at", "notified_by",
@@ -52,4 +53,5 @@ DRIVER_OFFERS = Folded(
     ignores=tuple(kind for kind in get_args(events.DeliveryEvent) if kind not in _HANDLES),
     first=(events.DriverOfferSent,),
     defaults={},
+    month="sent_at",
 )  # fmt: skip

@@ -73,6 +73,7 @@ def _pinged(row: Row, ping: DriverLocation) -> None:
 
 DRIVERS = Folded(
     table="drivers",
+    family="driver",
     key="driver_id",
     columns=(
         "driver_id", "version", "availability", "reason", "until", "vehicle", "capacity", "holds", "rating", "fence",
@@ -98,4 +99,5 @@ DRIVERS = Folded(
     ignores=(),
     first=(events.DriverSignedOn,),
     defaults={"availability": "OFFLINE", "holds": 0, "fence": 0},
+    carried=("lat", "lng", "h3_cell", "last_seen_at", "accuracy_m", "placed_at"),
 )  # fmt: skip

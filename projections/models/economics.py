@@ -8,7 +8,7 @@ from typing import Any, get_args
 from dispatch.contract.records import delivery_events as events
 from projections.models.model import Fold, Folded, Row, moment
 
-ABOUT = ("delivery_id", "seller_id", "zone", "currency", "outcome", "estimated_at", "settled_at")
+ABOUT = ("delivery_id", "seller_id", "zone", "currency", "outcome", "estimated_at", "settled_at", "created_at")
 
 
 def table_of(name: str, amounts: tuple[str, ...]) -> Folded:
@@ -24,18 +24,31 @@ def table_of(name: str, amounts: tuple[str, ...]) -> Folded:
         row |= {"settled_at": moment(event.at_ms), "outcome": event.outcome}
         row.update({amount: getattr(event.economics, amount) for amount in amounts})
 
-    handled: dict[type, Fold] = {events.DeliveryEconomicsEstimated: estimated, events.DeliveryEconomicsSettled: settled}
+    handled: dict[type, Fold] = {
+        events.DeliveryCreated: _created,
+        events.DeliveryEconomicsEstimated: estimated,
+        events.DeliveryEconomicsSettled: settled,
+    }
     return Folded(
         table=name,
+        family="delivery",
         key="delivery_id",
         columns=(*ABOUT, *(f"estimated_{amount}" for amount in amounts), *amounts),
         handles=handled,
         ignores=tuple(kind for kind in get_args(events.DeliveryEvent) if kind not in handled),
         first=tuple(handled),
         defaults={},
+        month="created_at",
     )
+
+
+def _created(row: Row, event: events.DeliveryCreated) -> None:
+    row |= {"seller_id": event.order.seller_id, "zone": event.order.zone, "currency": event.order.currency}
+    row["created_at"] = moment(event.at_ms)
 
 
 def _about(row: Row, event: Any) -> None:
     row |= {"delivery_id": event.delivery_id, "seller_id": event.seller_id, "zone": event.zone}
     row["currency"] = event.economics.currency
+    if row["created_at"] is None:  # its beginning is not in the log that is read
+        row["created_at"] = moment(event.at_ms)

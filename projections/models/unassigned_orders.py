@@ -64,6 +64,7 @@ _HANDLES: dict[type, Fold] = {
 }
 UNASSIGNED_ORDERS = Folded(
     table="unassigned_orders",
+    family="delivery",
     key="delivery_id",
     columns=(
         "delivery_id", "queue_status", "why", "escalation_level", "searches", "needs_manual_review", "review_reason",

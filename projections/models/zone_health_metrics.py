@@ -9,7 +9,6 @@ from dispatch.log.application import Record
 from projections.models.model import Row, moment
 from projections.models.noted import Noted
 
-KEPT_DAYS = 30
 _COUNTS = (
     "zone_version", "drivers_available", "drivers_busy", "drivers_on_break", "drivers_paused", "drivers_shift_ended",
     "drivers_offline", "drivers_online", "min_drivers_online", "open_searches", "oldest_search_s", "pressure", "trend",
@@ -47,5 +46,5 @@ ZONE_HEALTH_METRICS = Noted(
         " open_searches_max = greatest(zone_health_metrics.open_searches_max, excluded.open_searches_max)"
         " WHERE zone_health_metrics.at <= excluded.at"
     ),
-    afterwards="DELETE FROM zone_health_metrics WHERE minute < now() - interval '30 days'",
+    month="minute",
 )

@@ -12,10 +12,10 @@ from deploy.local import Addresses
 from dispatch.contract import codec, identity
 from dispatch.contract.records.system import Contact, DeadLetter
 from dispatch.log.application import Record
-from projections import service
+from projections.lane import Lane
 from projections.migrate import down, up
-from projections.runtime import Folding, Poison, Position, fold, positions, prepare, write
-from projections.service import Projector
+from projections.runtime import Folding, Poison, Position, Projection, fold, positions
+from projections.setting_aside import letter_of
 
 PLACE = ("contacts", 0)
 ONE, TWO = identity.delivery_id("s1", "o1"), identity.delivery_id("s1", "o2")
@@ -40,7 +40,6 @@ def a_record(offset: int, contact: Contact | None, key: str = ONE) -> Record:
 def tables(database: str) -> Iterator[psycopg.Connection[Any]]:
     up(database)
     with psycopg.connect(database) as connection:
-        prepare(connection)
         yield connection
     down(database)
 
@@ -48,7 +47,9 @@ def tables(database: str) -> Iterator[psycopg.Connection[Any]]:
 def project(connection: psycopg.Connection[Any], *records: Record) -> Folding:
     at = positions(connection, [PLACE])
     folding = fold(records, at, "")
-    write(connection, folding, at)
+    Projection(connection).write(folding, at)
+    connection.execute("DISCARD TEMP")
+    connection.commit()
     return folding
 
 
@@ -106,12 +107,11 @@ def test_analysts_see_contacts_neither_in_the_table_nor_through_a_view(tables: p
 def test_the_table_goes_with_its_offsets_so_that_it_is_filled_again(database: str) -> None:
     up(database)
     with psycopg.connect(database) as connection:
-        prepare(connection)
         project(connection, a_record(7, CLARA))
     down(database, "0001")
     with psycopg.connect(database) as connection:
         assert connection.execute("SELECT to_regclass('contacts')").fetchone() == (None,)
-        assert positions(connection, [PLACE])[PLACE] == Position()
+        assert connection.execute("SELECT count(*) FROM projection_offsets").fetchone() == (0,)
     up(database)
     with psycopg.connect(database) as connection:
         assert rows(connection) == []
@@ -134,13 +134,13 @@ def test_a_contact_that_cannot_be_read_is_set_aside_without_what_it_holds(key: s
     assert folding.latest == {}
     assert folding.positions["n.contacts", 0].next_offset == 4
     (poison,) = folding.poison
-    letter = service._letter(poison, personal=True)
+    letter = letter_of(poison, personal=True)
     assert (letter.value, letter.value_bytes, letter.offset) == (None, len(value), 3)
     assert "Clara" not in repr((letter, poison.reason, poison.place))
 
 
 def test_what_else_cannot_be_read_is_set_aside_whole() -> None:
-    letter = service._letter(Poison(Record("driver.events", 0, 3, 0, b"k", b"{}"), "r", "p"), personal=False)
+    letter = letter_of(Poison(Record("driver.events", 0, 3, 0, b"k", b"{}"), "r", "p"), personal=False)
     assert isinstance(letter, DeadLetter)
     assert letter.value == b"{}"
 
@@ -154,9 +154,9 @@ def test_an_error_of_the_server_is_told_without_the_rows_it_quotes(
     with pytest.raises(psycopg.errors.CheckViolation) as caught:
         project(tables, a_record(0, replace(CLARA, phone="13")))
     assert "Clara" in str(caught.value)
-    projector = Projector(servers.kafka, "", "")
-    projector._stop.set()
-    projector._lost(caught.value)
-    assert "Clara" not in json.dumps(projector.parts())
-    assert "violates check constraint" in projector.parts()["projector"]
+    lane = Lane(servers.kafka, "", "")
+    lane._stop.set()
+    lane._lost(caught.value)
+    assert "Clara" not in json.dumps(lane.state)
+    assert "violates check constraint" in lane.state
     assert "Clara" not in "".join(capsys.readouterr())

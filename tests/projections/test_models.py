@@ -10,8 +10,9 @@ from dispatch.contract.records import delivery_events as de
 from dispatch.contract.records import driver_events as dr
 from dispatch.contract.records.shared import Candidate, Economics, Eta, EtaBand, OfferTerms, Order
 from projections.migrate import down, up
-from projections.models import FOLDED, NOTED, Folded
+from projections.models import AUDIT, BASES, FOLDED, LATEST, NOTED, Events
 from projections.models.audit import WORDS, chained
+from projections.models.model import Appended, Folded, Several, Summed
 from projections.story import tell
 
 AT_MS = 1_790_000_000_000
@@ -75,20 +76,43 @@ def an_event(kind: type[Any], **fields: Any) -> Any:
 
 
 @pytest.mark.parametrize("model", FOLDED, ids=lambda model: model.table)
-def test_every_event_is_handled_or_named_as_ignored(model: Folded) -> None:
-    family = de.DeliveryEvent if model.table != "drivers" else dr.DriverEvent
+def test_every_event_is_handled_or_named_as_ignored(model: Events) -> None:
+    family = de.DeliveryEvent if model.family == "delivery" else dr.DriverEvent
     for kind in get_args(family):
         assert (kind in model.handles) != (kind in model.ignores), kind.__name__
 
 
+def test_no_table_is_of_two_models_and_every_model_has_its_table() -> None:
+    tables = [model.table for model in (*FOLDED, AUDIT, *NOTED, *(one for some in LATEST.values() for one in some))]
+    assert len(tables) == len(set(tables))
+    assert all(base in FOLDED and base.family == family for family, base in BASES.items())
+
+
 @pytest.mark.parametrize("model", FOLDED, ids=lambda model: model.table)
-def test_every_fold_keeps_to_the_table_s_columns(model: Folded) -> None:
-    for kind, fold in model.handles.items():
-        row = dict.fromkeys(model.columns) | {"holds": 1, "last_seen_at": None} | model.defaults
-        if kind.__name__ == "DriverLocation":
-            continue
-        fold(row, an_event(kind))
-        assert set(row) <= set(model.columns) | {"holds", "last_seen_at"}, kind.__name__
+def test_every_fold_keeps_to_the_table_s_columns(model: Events) -> None:
+    for kind in model.handles:
+        for row in rows_of(model, kind):
+            assert set(row) <= set(model.columns), kind.__name__
+
+
+def rows_of(model: Events, kind: type) -> list[dict[str, Any]]:
+    """What an event makes of a row that is there."""
+    if kind.__name__ == "DriverLocation":
+        return []
+    event = an_event(kind)
+    there = dict.fromkeys(model.columns)
+    match model:
+        case Folded():
+            row = there | model.defaults
+            model.handles[kind](row, event)
+            return [row]
+        case Several():
+            changed = model.handles[kind]([there], event)
+            return [changed] if changed is not None else []
+        case Appended():
+            return [model.handles[kind](event)]
+        case Summed():
+            return list(model.handles[kind](event, {"estimated_net_minor": 1}))
 
 
 def test_every_event_has_its_word_for_the_audit() -> None:

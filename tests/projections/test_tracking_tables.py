@@ -11,7 +11,7 @@ from dispatch.contract import codec, identity
 from dispatch.contract.records.system import Contact, TrackingLink
 from dispatch.log.application import Record
 from projections.migrate import down, up
-from projections.runtime import Folding, fold, positions, prepare, write
+from projections.runtime import Folding, Projection, fold, positions
 
 pytestmark = pytest.mark.servers
 ONE = identity.delivery_id("s1", "o1")
@@ -28,7 +28,6 @@ CONTACTS = ("contacts", 0)
 def tables(database: str) -> Iterator[psycopg.Connection[Any]]:
     up(database)
     with psycopg.connect(database, autocommit=False) as connection:
-        prepare(connection)
         yield connection
     down(database)
 
@@ -36,7 +35,9 @@ def tables(database: str) -> Iterator[psycopg.Connection[Any]]:
 def project(connection: psycopg.Connection[Any], *records: Record) -> Folding:
     at = positions(connection, [LINKS, CONTACTS])
     folding = fold(records, at, "")
-    write(connection, folding, at)
+    Projection(connection).write(folding, at)
+    connection.execute("DISCARD TEMP")
+    connection.commit()
     return folding
 
 

@@ -1,0 +1,137 @@
+"""Writes what a batch changed: rows are copied into temporary tables and merged; months' partitions are made first."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from psycopg import sql
+
+from projections.models import AUDIT, FOLDED, LATEST
+from projections.models.model import Appended, AppendOnly, Events, Latest, Row, Summed
+from projections.runtime.offsets import Connection
+
+
+class Changes:
+    """By table, the rows to write, each once: as it stands after the batch."""
+
+    __slots__ = ("rows",)
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[Any, Row]] = {}
+
+    def put(self, table: str, name: Any, row: Row) -> None:
+        """The row as it is now."""
+        rows = self.rows.get(table)
+        if rows is None:
+            rows = self.rows[table] = {}
+        rows[name] = row
+
+    def add(self, table: str, name: Any, row: Row, sums: Sequence[str]) -> None:
+        """Amounts to add to those of the same name."""
+        rows = self.rows.setdefault(table, {})
+        there = rows.get(name)
+        if there is None:
+            rows[name] = row
+        else:
+            for column in sums:
+                there[column] += row[column]
+
+
+class Writer:
+    """One connection's temporary tables, and the months that are known to be there."""
+
+    def __init__(self, connection: Connection, models: Sequence[Events] = FOLDED, *, room: str = "public") -> None:
+        """`room`: the schema of the tables, which is first in the search path. Raises psycopg.Error."""
+        self._room = room
+        self._months: set[tuple[str, int, int]] = set()
+        self._tables: tuple[Events | AppendOnly, ...] = (*models, AUDIT)
+        for model in self._tables:
+            connection.execute(
+                sql.SQL("CREATE TEMP TABLE {} (LIKE {} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS").format(
+                    sql.Identifier(f"new_{model.table}"), sql.Identifier(model.table)
+                )
+            )
+        connection.commit()
+
+    def merge(self, connection: Connection, model: Events, rows: Sequence[Row]) -> None:
+        """New rows are inserted, known ones replaced; sums are added."""
+        self.months(connection, model.table, model.month, rows)
+        _copy(connection, model.table, model.columns, rows)
+        if isinstance(model, Appended):
+            change: sql.Composable = sql.SQL("NOTHING")
+        elif isinstance(model, Summed):
+            change = sql.SQL("UPDATE SET ") + _each("{0} = " + model.table + ".{0} + excluded.{0}", model.sums)
+        else:
+            changing = (name for name in model.columns if name not in model.identity)
+            change = sql.SQL("UPDATE SET ") + _each("{0} = excluded.{0}", changing)
+        connection.execute(
+            sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} ON CONFLICT ({}) DO ").format(
+                sql.Identifier(model.table), names(model.columns), names(model.columns),
+                sql.Identifier(f"new_{model.table}"), names(model.identity),
+            )
+            + change
+        )  # fmt: skip
+
+    def append(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """Rows of the audit: their offsets say that they are new."""
+        if rows:
+            self.months(connection, AUDIT.table, AUDIT.month, rows)
+            _copy(connection, AUDIT.table, AUDIT.columns, rows, into=AUDIT.table)
+
+    def months(self, connection: Connection, table: str, column: str, rows: Iterable[Row]) -> None:
+        """Sees to it that the partitions of these rows are there."""
+        if not column:
+            return
+        for year, month in sorted({_month(row[column]) for row in rows}):
+            if (table, year, month) not in self._months:
+                connection.execute("SELECT baton_month(%s, %s, %s)", (self._room, table, date(year, month, 1)))
+                self._months.add((table, year, month))
+
+
+def _month(at: datetime) -> tuple[int, int]:
+    utc = at.astimezone(UTC)  # rows that were read come in the session's own zone
+    return utc.year, utc.month
+
+
+def replace(connection: Connection, rows: Mapping[str, Mapping[str, Row | None]]) -> None:
+    """The last record of each key, by table; None: the row is taken away."""
+    for latest in (model for models in LATEST.values() for model in models):
+        _replace(connection, latest, rows.get(latest.table, {}))
+
+
+def _replace(connection: Connection, model: Latest, rows: Mapping[str, Row | None]) -> None:
+    gone = [key for key, row in rows.items() if row is None]
+    if gone:
+        connection.execute(
+            sql.SQL("DELETE FROM {} WHERE {} = ANY(%s::{}[])").format(
+                sql.Identifier(model.table), sql.Identifier(model.key), sql.SQL(model.key_type)
+            ),
+            (gone,),
+        )
+    kept = {key: row for key, row in rows.items() if row is not None}
+    if not kept:
+        return
+    arrays = [sql.SQL("%s::{}[]").format(sql.SQL(name)) for name in (model.key_type, *model.types)]
+    connection.execute(
+        sql.SQL("INSERT INTO {} ({}) SELECT * FROM unnest({}) ON CONFLICT ({}) DO UPDATE SET {}").format(
+            sql.Identifier(model.table), names((model.key, *model.columns)), sql.SQL(", ").join(arrays),
+            sql.Identifier(model.key), _each("{0} = excluded.{0}", model.columns),
+        ),
+        [list(kept), *([row[name] for row in kept.values()] for name in model.columns)],
+    )  # fmt: skip
+
+
+def _copy(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Row], into: str = "") -> None:
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(into or f"new_{table}"), names(columns))
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row([row[name] for name in columns])
+
+
+def _each(pattern: str, columns: Iterable[str]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.SQL(pattern).format(sql.Identifier(name)) for name in columns)
+
+
+def names(columns: Sequence[str]) -> sql.Composed:
+    """Columns as a list in SQL."""
+    return sql.SQL(", ").join(map(sql.Identifier, columns))
