@@ -59,6 +59,7 @@ DEAD_LETTERS = Noted(
     ),
     read=_letter,
     merge="(letter_id) DO NOTHING",
+    not_again="its topic keeps 30 days",
 )  # fmt: skip
 DEAD_LETTER_ACTS = Noted(
     topic=topics.DEAD_LETTERS_HANDLED,

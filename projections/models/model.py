@@ -7,6 +7,7 @@ one row an event, `Summed` adds up. Two more take other topics' records as they 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 Row = dict[str, Any]
@@ -122,6 +123,7 @@ class Latest:
     key_type: str = "uuid"
 
 
+@lru_cache(4_096)  # the folds of one event ask for the same moment
 def moment(ms: int | None) -> datetime | None:
     """UTC milliseconds as Postgres takes them."""
     return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)

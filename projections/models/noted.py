@@ -21,6 +21,8 @@ class Noted:
     """What follows ON CONFLICT, for a row whose key is there already."""
     month: str = ""
     """The column by whose month the table is parted. Empty: it is one table."""
+    not_again: str = ""
+    """Why it cannot be made again from the log. Empty: it can."""
 
 
 def replaced(key: Iterable[str], columns: Iterable[str]) -> str:

@@ -47,4 +47,5 @@ ZONE_HEALTH_METRICS = Noted(
         " WHERE zone_health_metrics.at <= excluded.at"
     ),
     month="minute",
+    not_again="its topic keeps an hour",
 )

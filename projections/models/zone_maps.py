@@ -40,6 +40,7 @@ def _price(record: Record) -> Row | None:
     return {name: getattr(price, name) for name in names} | {"at": moment(price.at_ms)}
 
 
+_LAST_ONLY = "its topic keeps the last record of each key"
 _ZONE_COLUMNS = (*_ZONE, "geometry")
 DELIVERY_ZONES = Noted(
     topic=topics.ZONES,
@@ -47,6 +48,7 @@ DELIVERY_ZONES = Noted(
     columns=_ZONE_COLUMNS,
     read=_zone,
     merge=replaced(("zone_id", "version"), _ZONE_COLUMNS),
+    not_again=_LAST_ONLY,
 )
 ZONE_IMPORTS = Noted(
     topic=topics.ZONES,
@@ -54,6 +56,7 @@ ZONE_IMPORTS = Noted(
     columns=("version", "zones", "at", "actor_id", "note"),
     read=_import,
     merge="(version) DO NOTHING",
+    not_again=_LAST_ONLY,
 )
 _INCENTIVE_COLUMNS = (
     "incentive_id", "zone", "bonus_minor", "currency", "starts_at", "ends_at", "changed_at", "actor_id", "note",
@@ -71,4 +74,5 @@ ZONE_PRICES = Noted(
     columns=("zone", "at", "multiplier_percent", "pressure", "smoothed_pressure", "policy_version"),
     read=_price,
     merge="(zone, at) DO NOTHING",
+    not_again=_LAST_ONLY,
 )

@@ -7,11 +7,12 @@ of a rebuild.
 """
 
 from projections.runtime.batch import Projection
+from projections.runtime.chosen import Chosen
 from projections.runtime.offsets import OffsetsMoved, Place, Position, positions
 from projections.runtime.reading import Folding, Poison, Taken, fold
 from projections.runtime.tables import Spoilt
 
 __all__ = [
-    "Folding", "OffsetsMoved", "Place", "Poison", "Position", "Projection", "Spoilt", "Taken", "fold",
+    "Chosen", "Folding", "OffsetsMoved", "Place", "Poison", "Position", "Projection", "Spoilt", "Taken", "fold",
     "positions",
 ]  # fmt: skip

@@ -1,10 +1,9 @@
 """One batch into Postgres: everything in one transaction, or nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from projections.models import FOLDED
-from projections.models.model import Events
 from projections.noting import note
+from projections.runtime.chosen import Chosen
 from projections.runtime.offsets import Connection, Place, Position, advance
 from projections.runtime.reading import Folding
 from projections.runtime.tables import Tables
@@ -14,26 +13,30 @@ from projections.runtime.writing import Writer, replace
 class Projection:
     """The tables behind one connection."""
 
-    def __init__(self, connection: Connection, models: Sequence[Events] = FOLDED, *, room: str = "public") -> None:
+    def __init__(self, connection: Connection, chosen: Chosen | None = None, *, room: str = "public") -> None:
         """`room`: the schema that holds the tables. Raises psycopg.Error."""
         self.connection = connection
-        self._tables, self._writer = Tables(models), Writer(connection, models, room=room)
+        self._chosen = chosen or Chosen()
+        self._tables = Tables(self._chosen.folded)
+        self._writer = Writer(connection, self._chosen.folded, room=room)
 
     def forget(self) -> None:
         """What is remembered of rows."""
         self._tables.forget()
 
-    def write(self, folding: Folding, at: Mapping[Place, Position], *, audit: bool = True) -> None:
+    def write(self, folding: Folding, at: Mapping[Place, Position]) -> None:
         """Raises OffsetsMoved, Spoilt, or psycopg.Error; then nothing is written, and nothing is remembered."""
         try:
             with self.connection.transaction():
                 advance(self.connection, folding.positions, at)
                 changes = self._tables.fold(self.connection, folding.events)
                 self._tables.write(self.connection, changes, self._writer)
-                if audit:
+                if self._chosen.audit:
                     self._writer.append(self.connection, folding.audit)
-                replace(self.connection, folding.latest)
-                note(self.connection, self._writer, folding.noted)
+                others = self._chosen.others
+                replace(self.connection, {table: rows for table, rows in folding.latest.items() if table in others})
+                noted = {table: rows for table, rows in folding.noted.items() if table in others}
+                note(self.connection, self._writer, noted)
         except BaseException:
             self.forget()
             raise

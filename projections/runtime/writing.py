@@ -7,7 +7,7 @@ from typing import Any
 from psycopg import sql
 
 from projections.models import AUDIT, FOLDED, LATEST
-from projections.models.model import Appended, AppendOnly, Events, Latest, Row, Summed
+from projections.models.model import Appended, Events, Latest, Row, Summed
 from projections.runtime.offsets import Connection
 
 
@@ -44,8 +44,7 @@ class Writer:
         """`room`: the schema of the tables, which is first in the search path. Raises psycopg.Error."""
         self._room = room
         self._months: set[tuple[str, int, int]] = set()
-        self._tables: tuple[Events | AppendOnly, ...] = (*models, AUDIT)
-        for model in self._tables:
+        for model in models:
             connection.execute(
                 sql.SQL("CREATE TEMP TABLE {} (LIKE {} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS").format(
                     sql.Identifier(f"new_{model.table}"), sql.Identifier(model.table)
@@ -57,17 +56,19 @@ class Writer:
         """New rows are inserted, known ones replaced; sums are added."""
         self.months(connection, model.table, model.month, rows)
         _copy(connection, model.table, model.columns, rows)
+        in_order: sql.Composable = sql.SQL("")
         if isinstance(model, Appended):
             change: sql.Composable = sql.SQL("NOTHING")
         elif isinstance(model, Summed):
             change = sql.SQL("UPDATE SET ") + _each("{0} = " + model.table + ".{0} + excluded.{0}", model.sums)
+            in_order = sql.SQL(" ORDER BY ") + names(model.identity)  # two lanes that add to the same rows
         else:
             changing = (name for name in model.columns if name not in model.identity)
             change = sql.SQL("UPDATE SET ") + _each("{0} = excluded.{0}", changing)
         connection.execute(
-            sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} ON CONFLICT ({}) DO ").format(
+            sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}{} ON CONFLICT ({}) DO ").format(
                 sql.Identifier(model.table), names(model.columns), names(model.columns),
-                sql.Identifier(f"new_{model.table}"), names(model.identity),
+                sql.Identifier(f"new_{model.table}"), in_order, names(model.identity),
             )
             + change
         )  # fmt: skip
@@ -84,7 +85,7 @@ class Writer:
             return
         for year, month in sorted({_month(row[column]) for row in rows}):
             if (table, year, month) not in self._months:
-                connection.execute("SELECT baton_month(%s, %s, %s)", (self._room, table, date(year, month, 1)))
+                connection.execute("SELECT public.baton_month(%s, %s, %s)", (self._room, table, date(year, month, 1)))
                 self._months.add((table, year, month))
 
 
