@@ -1,10 +1,7 @@
 """The command `baton`: it parses, calls the rooms, and tells mistakes in one sentence with exit code 2."""
 
 import os
-import signal
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -22,16 +19,16 @@ from dispatch import (
     metrics_cli,
     money_cli,
     notices_cli,
+    projections_cli,
     ranking_cli,
     rules_cli,
+    run_cli,
     zones_cli,
 )  # fmt: skip
 from dispatch.config import Settings
 
 _ABOUT = "Baton takes an order that is ready at a store and sees it into a customer's hands. First: `baton demo`."
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=_ABOUT)
-run_app = typer.Typer(no_args_is_help=True, help="Run one process of Baton in the foreground.")
-app.add_typer(run_app, name="run")
 console = Console()
 _KAFKA_ANSWERS_S = 10.0
 _LONGEST_ID = 300
@@ -100,13 +97,6 @@ def _require_kafka(settings: Settings, topic: str = "") -> None:
         raise Mistake(f"Kafka at {settings.kafka} has no topic {settings.namespace}{topic}; `baton setup` creates it")
 
 
-def _until_signalled(work: Callable[[threading.Event], None]) -> None:
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    work(stop)
-
-
 def _rules_reached() -> Settings:
     from dispatch.contract import topics
 
@@ -116,6 +106,7 @@ def _rules_reached() -> Settings:
     return settings
 
 
+run_app = run_cli.attach(app, _settings)
 rules_cli.attach(app, _rules_reached)
 zones_cli.attach(app, _settings, _require_kafka)
 notices_cli.attach(app, _settings)
@@ -126,6 +117,7 @@ contract_cli.attach(app)
 metrics_cli.attach(app)
 access_cli.attach(app, _settings, _require_kafka)
 audit_cli.attach(app, _settings, _require_kafka)
+projections_cli.attach(app, _settings, _require_kafka)
 
 
 @app.command()
@@ -214,94 +206,6 @@ def setup(speed: Annotated[float, typer.Option(min=0.1, max=1000, help="Divide e
         raise Mistake(f"the tables cannot be made in Postgres: {getattr(error, 'orig', None) or error}") from error
     said = start_rules(settings, speed)
     console.print(f"{created} topics created; tables are in place; {said}.")
-
-
-Port = Annotated[int, typer.Option("--health-port", min=0, max=65535, help="Of /health, /ready, /metrics; 0: any.")]
-
-
-@run_app.command()
-def worker(
-    slot: Annotated[int, typer.Option(min=0, max=1023, help="This worker's slot.")] = 0, health_port: Port = 0
-) -> None:
-    """Decide: deliveries, drivers, and the Kafka door for orders."""
-    from dispatch.log import logs
-    from dispatch.processors.service import run
-
-    settings = _settings(slot=slot, health_port=health_port)
-    logs.configure(f"worker-{slot}", settings.log_level)
-    _until_signalled(lambda stop: run(settings, stop))
-
-
-@run_app.command()
-def streams(health_port: Port = 0) -> None:
-    """Keep the geo index, tell signs of life, wake waiting deliveries."""
-    from dispatch.log import logs
-    from dispatch.streams.geo_feed import run
-
-    settings = _settings(health_port=health_port)
-    logs.configure("streams", settings.log_level)
-    _until_signalled(lambda stop: run(settings, stop))
-
-
-@run_app.command()
-def eta(health_port: Port = 0) -> None:
-    """Learn how arrivals spread, and reckon those of deliveries under way anew."""
-    from dispatch.log import logs
-    from dispatch.streams.eta_tracker import run
-
-    settings = _settings(health_port=health_port)
-    logs.configure("eta", settings.log_level)
-    _until_signalled(lambda stop: run(settings, stop))
-
-
-@run_app.command()
-def projector(health_port: Port = 0) -> None:
-    """Fold events into the read models, and anchor the audit."""
-    from dispatch.log import logs
-    from projections.audit.anchors import anchoring
-    from projections.service import run
-
-    settings = _settings(health_port=health_port)
-    logs.configure("projector", settings.log_level)
-    with anchoring(settings.postgres, settings.audit_key_file):
-        _until_signalled(lambda stop: run(settings.kafka, settings.postgres, settings.namespace, health_port, stop))
-
-
-@run_app.command()
-def notifier(health_port: Port = 0) -> None:
-    """Tell customers, drivers, operations and support; keep tickets."""
-    from dispatch.log import logs
-    from dispatch.notices.service import run
-
-    settings = _settings(health_port=health_port)
-    logs.configure("notifier", settings.log_level)
-    _until_signalled(lambda stop: run(settings, stop))
-
-
-@run_app.command()
-def webhooks(health_port: Port = 0) -> None:
-    """Tell sellers' servers what happens to their deliveries."""
-    from dispatch.log import logs
-    from dispatch.webhooks.service import run
-
-    settings = _settings(health_port=health_port)
-    logs.configure("webhooks", settings.log_level)
-    _until_signalled(lambda stop: run(settings, stop))
-
-
-@run_app.command()
-def gateway(
-    slot: Annotated[int | None, typer.Option(min=0, max=1023, help="This gateway's slot of replies.")] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Where it listens.")] = None,
-) -> None:
-    """Serve HTTP and the drivers' sockets. Several may run, each with a slot of its own."""
-    from dispatch.log import logs
-    from gateways.service import run
-
-    given = {"slot": slot, "gateway_port": port}
-    settings = _settings(**{name: value for name, value in given.items() if value is not None})
-    logs.configure(f"gateway-{settings.slot}" if settings.slot else "gateway", settings.log_level)
-    run(settings, threading.Event())
 
 
 @app.command()

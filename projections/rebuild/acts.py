@@ -8,7 +8,6 @@ from itertools import islice
 from typing import Any
 
 import psycopg
-from confluent_kafka import Consumer
 
 from projections.rebuild.comparing import SHOWN, Difference, Fingerprint, Shape, differences, fingerprint, shape_of
 from projections.rebuild.replay import Replay, Told
@@ -20,6 +19,9 @@ _ONE_AT_A_TIME = 0x6261746F6E  # a number of ours for the advisory lock
 _NEAR = 2_000
 """Records behind the projector at which it is held up, and the rest is folded."""
 _TRIES, _LOCK_S, _PAUSE_S = 20, 3, 1.0
+_HELD_MS = 700
+"""How long readers are held up by one try: less than the second after which Postgres would end one of them, if two
+wait for each other."""
 _OLDER_S = 60.0
 Connection = psycopg.Connection[Any]
 Saying = Callable[[str], None]
@@ -177,10 +179,11 @@ def _switch(switching: _Switching, told: Told, seen: contextlib.ExitStack) -> Co
                 for name in switching.names:
                     if columns := chosen.carried(name):
                         room.carry_over(name, shape_of(connection, LIVE, name).key[0], columns)
+                room.lock(switching.names, _HELD_MS)
                 room.move_in(switching.names, OLD)
                 connection.execute("UPDATE public.projection_offsets SET generation = generation + 1")
             return snapshot
-        except psycopg.errors.LockNotAvailable:
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled, psycopg.errors.DeadlockDetected):
             seen.close()
             time.sleep(_PAUSE_S)
     raise Refused(
@@ -253,16 +256,3 @@ def _snapshot(dsn: str) -> Iterator[Connection]:
         connection.execute("SELECT 1")
         yield connection
         connection.rollback()
-
-
-def log_ends(brokers: str, places: Sequence[Place]) -> dict[Place, int]:
-    """The next offset of each partition in Kafka. Raises KafkaException."""
-    from confluent_kafka import TopicPartition
-
-    from dispatch.log.reading import watermarks
-
-    consumer = Consumer({"bootstrap.servers": brokers, "group.id": "readers-are-never-committed"})
-    try:
-        return {place: watermarks(consumer, TopicPartition(*place))[1] for place in places}
-    finally:
-        consumer.close()

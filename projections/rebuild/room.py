@@ -27,7 +27,8 @@ _TRIGGERS = (
     " WHERE tgrelid = %s::regclass AND NOT tgisinternal AND tgparentid = 0 ORDER BY tgname"
 )
 _VIEWS = (
-    "SELECT DISTINCT v.oid::regclass::text, pg_get_viewdef(v.oid), v.reloptions FROM pg_depend d"
+    "SELECT DISTINCT format('%%I.%%I', v.relnamespace::regnamespace, v.relname), pg_get_viewdef(v.oid), v.reloptions"
+    " FROM pg_depend d"
     " JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class v ON v.oid = r.ev_class"
     " WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = %s::regclass"
     " AND v.relkind = 'v' ORDER BY 1"
@@ -77,6 +78,14 @@ class Room:
             "UPDATE {}.{} AS made SET " + changes + " FROM public.{} AS live WHERE made.{} = live.{}",
             self.name, table, table, key, key,
         )  # fmt: skip
+
+    def lock(self, tables: Iterable[str], within_ms: int) -> None:
+        """Keeps readers of the live tables, and of views that look at them, out. Raises psycopg.Error: not in time."""
+        views = [view for table in tables for view, _, _ in self._rows(_VIEWS, f"{LIVE}.{table}")]
+        wanted = ", ".join((*dict.fromkeys(views), *(f"{LIVE}.{table}" for table in tables)))
+        self._connection.execute(f"SET LOCAL statement_timeout = {within_ms}".encode())
+        self._connection.execute(f"LOCK TABLE {wanted} IN ACCESS EXCLUSIVE MODE".encode())
+        self._connection.execute("SET LOCAL statement_timeout = 0")
 
     def move_in(self, tables: Iterable[str], old: str) -> None:
         """Puts its tables in place of the live ones, which go to the schema `old`. Within the caller's transaction."""
