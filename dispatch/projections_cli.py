@@ -121,10 +121,8 @@ def _differing(verdict: "Verdict") -> None:
             where = "is not in the log" if one.only == "table" else "is missing in the table"
             console.print(f"{verdict.table} {key}: {where}", highlight=False, markup=False)
             continue
-        columns = list(one.columns.items())
-        text = "; ".join(
-            f"{name} is {used!s}, the log says {made!s}" for name, (used, made) in columns[:_SHOWN_COLUMNS]
-        )
+        columns = [(name, *_shown(verdict.table, used, made)) for name, (used, made) in one.columns.items()]
+        text = "; ".join(f"{name} is {used}, the log says {made}" for name, used, made in columns[:_SHOWN_COLUMNS])
         more = f"; and {len(columns) - _SHOWN_COLUMNS} columns more" if len(columns) > _SHOWN_COLUMNS else ""
         console.print(f"{verdict.table} {key}: {text}{more}", highlight=False, markup=False)
     if verdict.differing > len(verdict.shown):
@@ -193,7 +191,6 @@ def _progress() -> Iterator[tuple[Callable[[int], None], Callable[[str], None]]]
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
-        BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
