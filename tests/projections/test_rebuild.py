@@ -1,100 +1,21 @@
 """Read models made again from the log while a projector folds on: whole, equal, and in place in one moment."""
 
-import itertools
 import threading
-import time
-import zlib
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
-from confluent_kafka import Producer
+from folding import AGAIN, OF_EVENTS, Stack, a_history
 
 from bench.histories import Histories, Made
-from deploy.local import Addresses
-from dispatch.config import Settings
-from dispatch.contract import codec, topics
-from dispatch.setup import create_topics
-from projections.lane import Lane
-from projections.migrate import up
+from dispatch.contract import topics
 from projections.rebuild import acts
-from projections.rebuild.acts import Refused, Where, rebuild, verify
-from projections.runtime import chosen
-
-AGAIN = [name for name in chosen.TABLES if not chosen.why_not_again(name)]
-OF_EVENTS = [model.table for model in chosen.FOLDED] + ["delivery_audit_logs"]
-
-
-class Stack:
-    """A namespace with a log, a database with its tables, and a projector that folds."""
-
-    def __init__(self, addresses: Addresses, namespace: str, dsn: str) -> None:
-        self.where = Where(addresses.kafka, dsn, namespace)
-        create_topics(Settings(kafka=addresses.kafka, postgres=dsn, namespace=namespace, partitions=4))
-        up(dsn)
-        self._producer = Producer({"bootstrap.servers": addresses.kafka, "enable.idempotence": True})
-        self._stop = threading.Event()
-        self._lane: threading.Thread | None = None
-
-    def send(self, made: Iterator[Made]) -> None:
-        for one in made:
-            self.produce(one.topic, one.key, codec.encode(one.event))
-        assert self._producer.flush(30) == 0
-
-    def produce(self, topic: topics.Topic, key: str, value: bytes | None) -> None:
-        number = zlib.crc32(key.encode()) % 4
-        self._producer.produce(self.where.namespace + topic.name, value, key.encode(), number)
-
-    def start(self) -> None:
-        self._stop = threading.Event()
-        lane = Lane(self.where.brokers, self.where.dsn, self.where.namespace)
-        self._lane = threading.Thread(target=lane.run, args=(self._stop,))
-        self._lane.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        if self._lane is not None:
-            self._lane.join(30)
-
-    def ask(self, statement: str, *values: Any) -> Any:
-        with psycopg.connect(self.where.dsn, autocommit=True) as connection:
-            row = connection.execute(statement.encode(), values or None).fetchone()
-        return row[0] if row else None
-
-    def do(self, statement: str) -> None:
-        with psycopg.connect(self.where.dsn, autocommit=True) as connection:
-            connection.execute(statement.encode())
-
-    def folded(self, events: int) -> None:
-        until = time.monotonic() + 60
-        while self.ask("SELECT count(*) FROM delivery_audit_logs") < events:
-            assert time.monotonic() < until, "the projector does not come to the end"
-            time.sleep(0.05)
-
-    def differences(self, *names: str) -> dict[str, int]:
-        verdicts, _ = verify(self.where, list(names), lambda _count: None, lambda _text: None)
-        return {verdict.table: verdict.differing for verdict in verdicts if verdict.differing}
-
-    def rebuild(self, *names: str) -> dict[str, bool]:
-        made, _ = rebuild(self.where, list(names), lambda _count: None, lambda _text: None)
-        return {one.table: one.before == one.after for one in made}
-
-
-@pytest.fixture
-def stack(servers: Addresses, namespace: str, database: str) -> Iterator[Stack]:
-    made = Stack(servers, namespace, database)
-    yield made
-    made.stop()
-    with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute("DROP SCHEMA public CASCADE")
-        connection.execute("CREATE SCHEMA public")
+from projections.rebuild.acts import Refused, rebuild, verify
 
 
 @pytest.fixture
 def history() -> list[Made]:
-    histories = Histories(seed=7, drivers=20)
-    return [*histories.drivers(), *histories.deliveries(60, apart_ms=40_000_000)]
+    return a_history()
 
 
 pytestmark = pytest.mark.servers
@@ -102,7 +23,7 @@ pytestmark = pytest.mark.servers
 
 def test_what_is_folded_is_what_the_log_says_and_can_be_made_again(stack: Stack, history: list[Made]) -> None:
     stack.start()
-    stack.send(iter(history))
+    stack.send(history)
     stack.folded(len(history))
     assert stack.differences(*AGAIN) == {}
     assert stack.rebuild(*AGAIN) == dict.fromkeys(AGAIN, True)
@@ -119,7 +40,7 @@ def test_a_row_that_does_not_follow_from_the_log_is_named_and_goes_with_a_rebuil
     stack: Stack, history: list[Made]
 ) -> None:
     stack.start()
-    stack.send(iter(history))
+    stack.send(history)
     stack.folded(len(history))
     stack.do(
         "WITH one AS (SELECT min(offer_id::text)::uuid AS name FROM driver_offers)"
@@ -151,7 +72,7 @@ def test_a_projector_that_folds_on_and_readers_see_a_whole_table_all_the_time(
     )
     stack.start()
     half = len(history) // 2
-    stack.send(iter(history[:half]))
+    stack.send(history[:half])
     stack.folded(half)
     least = stack.ask("SELECT deliveries FROM seen")
     counted: list[int] = []
@@ -165,7 +86,7 @@ def test_a_projector_that_folds_on_and_readers_see_a_whole_table_all_the_time(
                 counted.append(row[0])
 
     reader = threading.Thread(target=read)
-    sender = threading.Thread(target=stack.send, args=(itertools.chain(history[half:]),))
+    sender = threading.Thread(target=stack.send, args=(history[half:],))
     reader.start()
     sender.start()
     for _ in range(3):
@@ -187,12 +108,12 @@ def test_a_projector_forgets_the_rows_that_a_rebuild_has_mended(stack: Stack) ->
     histories = Histories(seed=3, drivers=5)
     first, rest = list(histories.drivers()), list(histories.deliveries(3))
     stack.start()
-    stack.send(iter(first + rest[:6]))
+    stack.send(first + rest[:6])
     stack.folded(len(first) + 6)
     stack.do("UPDATE deliveries SET store_name = 'wrong'")
     stack.do("UPDATE drivers SET rating = 1")
     stack.rebuild("deliveries", "drivers")
-    stack.send(iter(rest[6:]))
+    stack.send(rest[6:])
     stack.folded(len(first) + len(rest))
     assert stack.differences("deliveries", "drivers") == {}
     assert stack.ask("SELECT count(*) FROM deliveries WHERE store_name = 'wrong'") == 0
@@ -203,7 +124,7 @@ def test_a_rebuild_that_is_killed_midway_has_changed_nothing(
     stack: Stack, history: list[Made], monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     stack.start()
-    stack.send(iter(history))
+    stack.send(history)
     stack.folded(len(history))
 
     def killed(*_: Any) -> None:
@@ -240,9 +161,9 @@ def test_who_holds_a_table_is_waited_for_and_then_told(stack: Stack, monkeypatch
 
 def test_an_event_that_cannot_be_folded_is_left_out_both_times(stack: Stack, history: list[Made]) -> None:
     stack.start()
-    stack.send(iter(history[:30]))
+    stack.send(history[:30])
     stack.produce(topics.DELIVERY_EVENTS, "x", b"nonsense")
-    stack.send(iter(history[30:]))
+    stack.send(history[30:])
     stack.folded(len(history))
     made, poison = rebuild(stack.where, OF_EVENTS, lambda _: None, lambda _: None)
     assert all(one.before == one.after for one in made)
