@@ -1,6 +1,7 @@
 """One member of the projectors' group: partitions, a consumer and a connection of its own."""
 
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,9 +11,12 @@ from confluent_kafka import Consumer, TopicPartition
 from dispatch.contract import topics
 from dispatch.log import logs
 from dispatch.log.application import Record
+from dispatch.log.lag import LAGS
 from dispatch.log.reading import record_of
+from dispatch.metrics.projector import EVENTS
+from projections import metrics
 from projections.models import LATEST, NOTED
-from projections.runtime import OffsetsMoved, Place, Position, Projection, Spoilt, fold, positions
+from projections.runtime import Folding, OffsetsMoved, Place, Position, Projection, Spoilt, fold, positions
 from projections.setting_aside import SettingAside
 
 BATCH = 2_000
@@ -28,6 +32,8 @@ FOLLOWED = (
     *(topic for topic in topics.CATALOGUE if topic.name in LATEST),
     *{model.topic.name: model.topic for model in NOTED}.values(),
 )  # fmt: skip
+_COUNTING = threading.Lock()
+"""One lane at a time counts."""
 logger = logs.get("projections.lane")
 
 
@@ -61,12 +67,14 @@ class Lane:
         self._stop = stop
         names = [self._namespace + topic.name for topic in FOLLOWED]
         self._consumer.subscribe(names, on_assign=self._on_assign, on_revoke=self._on_revoke)
+        LAGS.watch("projector", self._consumer)
         try:
             while not stop.is_set():
                 records = self._poll()
                 if records:
                     self._project(records, {})
         finally:
+            LAGS.forget(self._consumer)
             self._consumer.close()
             self._disconnect()
 
@@ -118,9 +126,16 @@ class Lane:
                 continue
             self._at.update(folding.positions)
             self._aside.done()
+            self._count(folding)
             self.state = "up"
             return True
         return False
+
+    def _count(self, folding: Folding) -> None:
+        """What operations watch, from the events that are committed now."""
+        EVENTS.inc(len(folding.events))
+        with _COUNTING:
+            metrics.observe([taken.event for taken in folding.events], time.time_ns() // 1_000_000)
 
     def _connected(self) -> Projection:
         if self._projection is None or self._projection.connection.closed:

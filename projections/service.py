@@ -5,6 +5,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 from dispatch.log import logs
 from dispatch.log.health import HealthServer
+from projections.gauges import Gauges
 from projections.lane import Lane
 
 logger = logs.get("projections.service")
@@ -18,6 +19,8 @@ def run(brokers: str, postgres: str, namespace: str, health_port: int, stop: thr
     made = [Lane(brokers, postgres, namespace) for _ in range(lanes)]
     health = HealthServer(health_port, lambda: {_name(number): lane.state for number, lane in enumerate(made)})
     logger.info("started", process="projector")
+    standing = threading.Thread(target=Gauges(postgres).run, args=(stop,), name="gauges")
+    standing.start()
     try:
         with ThreadPoolExecutor(lanes, "lane") as threads:
             running = [threads.submit(lane.run, stop) for lane in made]
@@ -26,6 +29,8 @@ def run(brokers: str, postgres: str, namespace: str, health_port: int, stop: thr
         for one in ended:
             one.result()
     finally:
+        stop.set()
+        standing.join()
         health.stop()
 
 

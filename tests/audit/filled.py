@@ -15,7 +15,7 @@ from dispatch.log.application import Record
 from projections.audit.anchors import anchor_all, anchor_place
 from projections.audit.keys import Known, Signer
 from projections.audit.verify import Asked, Report, verify
-from projections.runtime import fold, positions, prepare, write
+from projections.runtime import Projection, fold, positions
 
 AT_MS = 1_790_000_000_000
 PLACES = (("delivery.events", 0), ("delivery.events", 1), ("driver.events", 0))
@@ -86,11 +86,11 @@ def records(deliveries: int, begun: Callable[[int], int] = lambda _number: AT_MS
 
 def project(connection: psycopg.Connection[Any], given: list[Record]) -> None:
     """As the projector does, several batches."""
-    prepare(connection)
+    projection = Projection(connection)
     for start in range(0, len(given), 50):
         at = positions(connection, PLACES)
         batch = given[start : start + 50]
-        write(connection, fold(batch, at, ""), at)
+        projection.write(fold(batch, at, ""), at)
 
 
 def anchor(dsn: str, signer: Signer, rows: int) -> None:

@@ -10,7 +10,7 @@ from dispatch.contract.personal import OF_DRIVER
 from dispatch.contract.records.system import Contact
 from dispatch.log.application import Record
 from projections.audit.keys import Signer
-from projections.runtime import fold, positions, prepare, write
+from projections.runtime import Projection, fold, positions
 
 pytestmark = pytest.mark.servers
 PLACE = ("contacts", 0)
@@ -24,9 +24,8 @@ def a_contact(subject: str, name: str) -> Contact:
 
 def project(dsn: str, *records: Record) -> None:
     with psycopg.connect(dsn) as connection:
-        prepare(connection)
         at = positions(connection, [PLACE])
-        write(connection, fold(records, at, ""), at)
+        Projection(connection).write(fold(records, at, ""), at)
 
 
 def everything(dsn: str, *tables: str) -> str:

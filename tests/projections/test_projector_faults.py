@@ -27,7 +27,7 @@ _BEFORE = 10
 
 
 class Cutting:
-    """A way to Postgres that is cut: the first connection behind its first statements, the next one statement later, ...
+    """A way to Postgres that is cut: the first connection behind its first statements, the next one later, ...
 
     With `answered` False the last message still goes to Postgres, and only its answer is lost: a COMMIT is then done.
     """

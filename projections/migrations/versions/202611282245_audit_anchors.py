@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "202611282245"
-down_revision = "0013"
+down_revision = "202611282230"
 
 _UP = """
 ALTER TABLE delivery_audit_logs ADD COLUMN value bytea;
