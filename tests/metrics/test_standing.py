@@ -24,8 +24,9 @@ LADDER = {"level_1_ms": 300_000, "level_2_ms": 900_000, "level_3_ms": 1_800_000}
 def tables(database: str) -> Iterator[psycopg.Connection[Any]]:
     up(database)
     with psycopg.connect(database, autocommit=True) as connection:
-        for month in ("now()::date", "(now() - interval '1 hour')::date"):
-            connection.execute(f"SELECT baton_month('public', 'deliveries', {month})".encode())
+        for table in ("deliveries", "delivery_audit_logs"):
+            for month in ("now()", "now() - interval '1 hour'"):
+                connection.execute(f"SELECT baton_month('public', '{table}', ({month})::date)".encode())
         yield connection
         connection.execute("TRUNCATE deliveries, drivers, unassigned_orders, dead_letters, dead_letter_acts")
 

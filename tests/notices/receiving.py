@@ -88,6 +88,7 @@ class Town:
         """A delivery and its contact."""
         name = identity.derived(uuid.uuid4().hex)
         with psycopg.connect(self.settings.postgres) as connection:
+            connection.execute("SELECT baton_month('public', 'deliveries', now()::date)")
             connection.execute(
                 "INSERT INTO deliveries (delivery_id, version, seller_id, seller_order_id, store_name, status,"
                 " pickup_lat, pickup_lng, dropoff_lat, dropoff_lng, zone, order_value_minor, delivery_fee_minor,"
