@@ -35,7 +35,6 @@ def tail(
             **{name.replace("_", "."): value for name, value in client.items()},
         }
     )
-    LAGS.watch(threading.current_thread().name, consumer)
     try:
         while not stopping.is_set():
             try:
@@ -45,6 +44,7 @@ def tail(
                 told(f"Kafka: {error}")
                 stopping.wait(_AGAIN_S)
         while not stopping.is_set():
+            LAGS.note(threading.current_thread().name, consumer)
             between(consumer)
             first = consumer.poll(_POLL_S)
             if first is not None:

@@ -194,9 +194,9 @@ ZONES = Dashboard(
     (
         Row("Waiting", (
             Panel("Wait for a driver, median", "Of the deliveries that lately found one.", "s",
-                  one('max by (zone) (baton_zone_wait_seconds{zone=~"$zone",quantile="0.5"})', "{{zone}}")),
+                  one('max by (zone) (baton_zone_wait_seconds{zone=~"$zone",percentile="50"})', "{{zone}}")),
             Panel("Wait for a driver, p95", "Of the deliveries that lately found one.", "s",
-                  one('max by (zone) (baton_zone_wait_seconds{zone=~"$zone",quantile="0.95"})', "{{zone}}")),
+                  one('max by (zone) (baton_zone_wait_seconds{zone=~"$zone",percentile="95"})', "{{zone}}")),
             Panel("Longest open search", "How long the longest of those that wait has waited.", "s",
                   one(f"max by (zone) (baton_zone_oldest_search_seconds{_ZONE})", "{{zone}}"), limit=300),
             Panel("Open searches", "Deliveries that wait for a driver.", "short",

@@ -184,9 +184,10 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         "ConsumerBehind",
         "critical",
-        "max by (consumer) (baton_consumer_lag_seconds) > 60",
+        "max by (consumer) (baton_consumer_lag_seconds) > 60\n"
+        "or max by (consumer) (baton_consumer_silent_seconds) > 60",
         "2m",
-        "A consumer has been behind the log for more than a minute.",
+        "A consumer has been behind the log, or has not asked for records, for more than a minute.",
         "The label consumer says which. It is stuck or too slow: see its log, and whether what it writes to is up.",
     ),
     Alert(

@@ -202,6 +202,8 @@ CASES: tuple[Case, ...] = tuple(
                  "5m", FIRES, {"consumer": "projector"}),
             Case("ConsumerBehind", "60 s", {'baton_consumer_lag_seconds{consumer="projector",topic="t"}': stays(60)},
                  "5m", QUIET),
+            Case("ConsumerBehind", "silent for 61 s", {'baton_consumer_silent_seconds{consumer="eta"}': stays(61)},
+                 "5m", FIRES, {"consumer": "eta"}),
             Case("ProcessDown", "one of two", {'up{job="baton",instance="a"}': stays(0),
                  'up{job="baton",instance="b"}': stays(1)}, "5m", FIRES, {"job": "baton", "instance": "a"}),
             Case("ProcessDown", "for a moment", {'up{job="baton",instance="a"}': "1 1 1 1 1 0 1 1"}, "5m", QUIET),

@@ -61,7 +61,6 @@ class Follower(ABC, Generic[Known]):
         while self._behind:
             self._take(self._consumer.consume(_AT_ONCE, 0.2))
         self._caught_up()
-        LAGS.watch(self._thread.name, self._consumer)
         self._thread.start()
         return self._known
 
@@ -84,6 +83,7 @@ class Follower(ABC, Generic[Known]):
 
     def _follow(self) -> None:
         while not self._stopping.is_set():
+            LAGS.note(self._thread.name, self._consumer)
             self._take(self._consumer.consume(_AT_ONCE, 0.5))
 
     def _take(self, messages: Iterable[Message]) -> None:

@@ -86,12 +86,12 @@ class Worker:
         self._reopen_until_open(stop)
         self._consumer = Consumer(self._settings.consumer())
         self._asker = Consumer(self._settings.asker())
-        LAGS.watch("worker", self._consumer)
         self._consumer.subscribe(
             self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
         try:
             while not stop.is_set():
+                LAGS.note("worker", self._consumer)
                 try:
                     if self._turn():
                         failures = 0

@@ -1,4 +1,4 @@
-"""How far behind each consumer is; read when a process is asked for its metrics."""
+"""How far behind each consumer is, as it noted itself last."""
 
 from dispatch.metrics.form import Section
 
@@ -15,5 +15,11 @@ LAG_SECONDS = SECTION.collected(
     "baton_consumer_lag_seconds",
     "How long ago, at least, the end of the partition was where this consumer is now; 0: it has read all.",
     {"consumer": "what reads", "topic": "its topics", "partition": "the partition's number"},
+    unit="seconds",
+)
+SILENT_SECONDS = SECTION.collected(
+    "baton_consumer_silent_seconds",
+    "Since when a consumer has not asked for records: it works on some, or waits for what it writes to.",
+    {"consumer": "what reads"},
     unit="seconds",
 )

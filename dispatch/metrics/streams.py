@@ -30,6 +30,6 @@ ZONE_PRESSURE = SECTION.gauge(
 )
 ZONE_WAIT = SECTION.gauge(
     "baton_zone_wait_seconds", "How long deliveries of the zone lately waited for a driver.",
-    {"zone": ZONE, "quantile": ("0.5", "0.95")}, unit="seconds",
+    {"zone": ZONE, "percentile": ("50", "95")}, unit="seconds",
 )  # fmt: skip
 ZONE_UNDERSTAFFED = SECTION.gauge("baton_zone_understaffed", "Whether the zone's alert is on: 1 or 0.", {"zone": ZONE})

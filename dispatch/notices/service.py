@@ -85,11 +85,11 @@ class Notifier:
         """Until stopped."""
         self._pool.open()
         self._intake.open()
-        LAGS.watch("notifier", self._consumer)
         sending = threading.Thread(target=self._sender.run, args=(stop,), name="sending")
         sending.start()
         try:
             while not stop.is_set():
+                LAGS.note("notifier", self._consumer)
                 records = self._intake.poll()
                 if records and self._taken(records, stop):
                     self._reached("taken")

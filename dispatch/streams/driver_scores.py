@@ -105,8 +105,6 @@ class DriverScores:
             }
         )
 
-        LAGS.watch("scores", self._consumer)
-
     def open(self) -> None:
         """Reads what was told, and begins with the first event. Raises KafkaException when Kafka does not answer."""
         known = self._consumer.list_topics(timeout=10).topics
@@ -126,6 +124,7 @@ class DriverScores:
 
     def turn(self, wait_s: float = 0.2) -> None:
         """One round."""
+        LAGS.note("scores", self._consumer)
         for message in self._consumer.consume(2_000, wait_s):
             self._note(message)
         self._producer.poll(0)

@@ -75,8 +75,6 @@ class EtaTracker:
             }
         )
 
-        LAGS.watch("eta", self._consumer)
-
     def parts(self) -> dict[str, str]:
         """For /ready."""
         return {"eta": self._state}
@@ -103,6 +101,7 @@ class EtaTracker:
 
     def turn(self) -> None:
         """One round: reads, folds, sends, and now and then publishes."""
+        LAGS.note("eta", self._consumer)
         first = self._consumer.poll(0.1)
         if first is not None:
             for message in (first, *self._consumer.consume(2_000, 0)):

@@ -90,8 +90,6 @@ class GeoFeed:
             }
         )
 
-        LAGS.watch("streams", self._consumer)
-
     def parts(self) -> dict[str, str]:
         """For /ready."""
         return {"streams": self._state, "index": self._index.state}
@@ -109,6 +107,7 @@ class GeoFeed:
 
     def turn(self) -> None:
         """One round: read, fold, write the index, then wake whoever will find the driver there."""
+        LAGS.note("streams", self._consumer)
         if not self._behind and not self._joined:
             self._join()
         first = self._consumer.poll(0.1)

@@ -55,7 +55,6 @@ class PriceFeed:
         while not self._stop.is_set():
             self._book = PriceBook()
             consumer = self._consumer()
-            LAGS.watch("pricing", consumer)
             try:
                 self._open(consumer)
                 while not self._stop.is_set():
@@ -97,6 +96,7 @@ class PriceFeed:
             consumer.resume([TopicPartition(self._health, 0)])
 
     def _turn(self, consumer: Consumer) -> None:
+        LAGS.note("pricing", consumer)
         for message in consumer.consume(500, 0.25):
             if (error := message.error()) is not None:
                 if error.code() == KafkaError._PARTITION_EOF:

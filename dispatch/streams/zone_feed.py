@@ -81,7 +81,6 @@ class ZoneFeed:
         while not self._stop.is_set():
             self._live, self._published, self._places, self._broadcasts = ZonesLive(), {}, {}, []
             consumer = self._consumer()
-            LAGS.watch("zone_health", consumer)
             try:
                 self._open(consumer)
                 while not self._stop.is_set():
@@ -133,6 +132,7 @@ class ZoneFeed:
         consumer.assign(places)
 
     def _turn(self, consumer: Consumer) -> None:
+        LAGS.note("zone_health", consumer)
         pings = self._places
         locations = self._settings.namespace + topics.DRIVER_PLACES.name
         for message in consumer.consume(2_000, 0.25):

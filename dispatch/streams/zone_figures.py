@@ -26,8 +26,8 @@ class ZoneFigures:
             metrics.ZONE_SEARCHES.labels(zone).set(health.open_searches)
             metrics.ZONE_OLDEST.labels(zone).set(health.oldest_search_s)
             metrics.ZONE_PRESSURE.labels(zone).set(health.pressure)
-            metrics.ZONE_WAIT.labels(zone, "0.5").set(health.wait_p50_ms / 1000)
-            metrics.ZONE_WAIT.labels(zone, "0.95").set(health.wait_p95_ms / 1000)
+            metrics.ZONE_WAIT.labels(zone, "50").set(health.wait_p50_ms / 1000)
+            metrics.ZONE_WAIT.labels(zone, "95").set(health.wait_p95_ms / 1000)
             metrics.ZONE_UNDERSTAFFED.labels(zone).set(health.understaffed)
         for zone in self._shown - seen:
             self._forget(zone)
@@ -37,8 +37,8 @@ class ZoneFigures:
     def _forget(zone: str) -> None:
         for state in STATES:
             metrics.ZONE_DRIVERS.remove(zone, state)
-        for quantile in ("0.5", "0.95"):
-            metrics.ZONE_WAIT.remove(zone, quantile)
+        for percentile in ("50", "95"):
+            metrics.ZONE_WAIT.remove(zone, percentile)
         for gauge in (
             metrics.ZONE_MINIMUM, metrics.ZONE_SEARCHES, metrics.ZONE_OLDEST, metrics.ZONE_PRESSURE,
             metrics.ZONE_UNDERSTAFFED,

@@ -106,7 +106,7 @@ def test_a_zones_health_shows_and_goes_with_the_zone() -> None:
     shown.show([a_health("harbour"), a_health("hill", understaffed=False)])
     assert figure("baton_zone_drivers", zone="harbour", state="busy") == 3
     assert figure("baton_zone_open_searches", zone="harbour") == 8
-    assert figure("baton_zone_wait_seconds", zone="harbour", quantile="0.95") == 9
+    assert figure("baton_zone_wait_seconds", zone="harbour", percentile="95") == 9
     assert figure("baton_zone_understaffed", zone="harbour") == 1
     with counting() as added:
         shown.show([a_health("hill", understaffed=False)])
