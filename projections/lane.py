@@ -67,9 +67,9 @@ class Lane:
         self._stop = stop
         names = [self._namespace + topic.name for topic in FOLLOWED]
         self._consumer.subscribe(names, on_assign=self._on_assign, on_revoke=self._on_revoke)
-        LAGS.watch("projector", self._consumer)
         try:
             while not stop.is_set():
+                LAGS.note("projector", self._consumer)
                 records = self._poll()
                 if records:
                     self._project(records, {})

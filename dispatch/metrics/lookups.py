@@ -2,7 +2,7 @@
 
 from dispatch.metrics.form import Section
 
-SECTION = Section("Lookups", ("worker", "eta", "gateway"))
+SECTION = Section("Lookups", ("worker", "streams", "eta", "gateway"))
 
 CANDIDATES = SECTION.counter(
     "baton_candidate_lookups_total", "Batches of candidate lookups by what answered.",

@@ -2,7 +2,7 @@
 
 from dispatch.metrics.form import Section
 
-SECTION = Section("Errors of the streams", ("streams", "eta", "scores"))
+SECTION = Section("Errors of the streams", ("streams", "eta"))
 
 ERRORS = SECTION.counter(
     "baton_stream_errors_total", "Errors of the streams by kind; after each they went on.",
