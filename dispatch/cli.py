@@ -189,6 +189,7 @@ def _show(said: dict[str, object]) -> None:
 @app.command()
 def setup(speed: Annotated[float, typer.Option(min=0.1, max=1000, help="Divide every duration by this.")] = 1) -> None:
     """Create topics and tables, and put a policy in force. As often as you like."""
+    import psycopg
     from sqlalchemy.exc import SQLAlchemyError
 
     from dispatch.setup import check_start_values, create_topics, start_rules
@@ -202,7 +203,7 @@ def setup(speed: Annotated[float, typer.Option(min=0.1, max=1000, help="Divide e
     created = create_topics(settings)
     try:
         migrate(settings.postgres)
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, psycopg.Error) as error:
         raise Mistake(f"the tables cannot be made in Postgres: {getattr(error, 'orig', None) or error}") from error
     said = start_rules(settings, speed)
     console.print(f"{created} topics created; tables are in place; {said}.")

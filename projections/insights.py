@@ -1,6 +1,7 @@
 """What the money says, in sentences that name the figures they rest on. A sentence without figures is not made."""
 
-from projections.money import COST_PARTS, By, Group, permille, total
+from projections.money import COST_PARTS, Group, permille, total
+from projections.money_asked import By
 from projections.story_money import amount
 
 FEW = 5

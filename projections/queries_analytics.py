@@ -2,25 +2,20 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
-from projections.money import SUMS, Group, total
+from projections.money import Group, total
+from projections.money_asked import Asked as MoneyAsked
+from projections.money_asked import By, asking
 from projections.queries_paging import Asked, Key, Ordering, Page, Select, page
 
 Row = dict[str, Any]
-By = Literal["zone", "hour", "seller", "driver"]
 PERFORMANCE_ORDERS: dict[str, Ordering] = {
     "driver": Ordering((Key("d.driver_id", "text"),)),
     "score": Ordering((Key("coalesce(m.score, -1)", "float8"), Key("d.driver_id", "text")), descending=True),
-}
-_KEYS: dict[By, str] = {
-    "zone": "c.zone",
-    "seller": "c.seller_id",
-    "hour": "to_char(c.settled_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:00:00\"Z\"')",
-    "driver": "coalesce(d.driver_id, '')",
 }
 
 
@@ -124,19 +119,10 @@ async def economics(
     zone: str | None = None, seller_id: str | None = None,
 ) -> list[Group]:  # fmt: skip
     """Deliveries settled from `since` on and before `until`, by key and currency; at most `limit` + 1 groups."""
-    joined = " JOIN deliveries d USING (delivery_id)" if by == "driver" else ""
-    conditions, values = ["c.settled_at >= %s", "c.settled_at < %s"], [since, until]
-    more: list[Any] = []
-    for condition, value in (("c.zone = %s", zone), ("c.seller_id = %s", seller_id)):
-        if value is not None:
-            conditions.append(condition)
-            more.append(value)
-    statement = (
-        f"SELECT {_KEYS[by]} AS key, c.currency, {SUMS} FROM delivery_costs c"
-        f" JOIN delivery_revenue r USING (delivery_id){joined} WHERE {' AND '.join(conditions)}"
-        " GROUP BY 1, 2 ORDER BY 1, 2 LIMIT %s"
-    )
-    return [Group(**row) for row in await _rows(connection, statement, [*values, *more, limit + 1])]
+    statement, values = asking(MoneyAsked(by, since, until, zone, seller_id, limit + 1))
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(statement, values)
+        return [Group(**row) for row in await cursor.fetchall()]
 
 
 def summed(groups: list[Group]) -> list[Group]:
