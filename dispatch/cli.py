@@ -17,10 +17,12 @@ from dispatch import (
     contract_cli,
     eta_cli,
     metrics_cli,
+    export_cli,
     money_cli,
     notices_cli,
     projections_cli,
     ranking_cli,
+    report_cli,
     rules_cli,
     run_cli,
     zones_cli,
@@ -118,6 +120,8 @@ metrics_cli.attach(app)
 access_cli.attach(app, _settings, _require_kafka)
 audit_cli.attach(app, _settings, _require_kafka)
 projections_cli.attach(app, _settings, _require_kafka)
+export_cli.attach(app, _settings)
+report_cli.attach(app, _settings)
 
 
 @app.command()

@@ -1,15 +1,13 @@
-"""Lists as CSV (RFC 4180), safe to open in a spreadsheet: a text that would be taken for a formula is made text."""
+"""Lists as CSV, when CSV is asked for."""
 
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import Request, Response
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
-"""How a formula, or a call of another program, may begin. OWASP, "CSV Injection"."""
+from projections.queries_csv import cell
 
 
 def wanted(request: Request, form: str | None) -> bool:
@@ -35,18 +33,3 @@ def text(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> str:
     writer.writerow(columns)
     writer.writerows([cell(row.get(name)) for name in columns] for row in rows)
     return out.getvalue()
-
-
-def cell(value: Any) -> str:
-    """A value as a cell. Numbers stay numbers; text that a program might run begins with an apostrophe."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case int() | float():
-            return str(value)
-        case datetime():
-            return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    words = str(value)
-    return f"'{words}" if words.lstrip(" \u00a0\ufeff").startswith(_FORMULA) else words

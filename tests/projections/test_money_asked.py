@@ -54,7 +54,8 @@ def added_up(connection: psycopg.Connection[Any], by: By, where: str, values: di
     sums = ", ".join(f"({own.get(name, f'sum({name})')})::bigint AS {name}" for name in names)
     statement = (
         f"SELECT {KEYS[by]} AS key, c.currency, {sums} FROM delivery_costs c"
-        " JOIN (SELECT delivery_id, commission_minor, delivery_fee_minor, revenue_minor, net_minor, estimated_net_minor FROM delivery_revenue) r"
+        " JOIN (SELECT delivery_id, commission_minor, delivery_fee_minor, revenue_minor, net_minor, estimated_net_minor"
+        " FROM delivery_revenue) r"
         " USING (delivery_id) JOIN (SELECT delivery_id, driver_id FROM deliveries) d USING (delivery_id)"
         f" WHERE c.settled_at IS NOT NULL {where} GROUP BY 1, 2 ORDER BY 1, 2"
     )

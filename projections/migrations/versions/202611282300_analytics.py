@@ -7,7 +7,7 @@ that a later migration makes.
 from alembic import op
 
 revision = "202611282300"
-down_revision = "202611282230"
+down_revision = "202611282245"
 
 _UP = """
 CREATE SCHEMA analytics;
