@@ -33,6 +33,7 @@ check: $(STAMP)  ## Types, style, generated code
 	$(BIN)/python -m dispatch.metrics --check
 	$(BIN)/python -m deploy.prometheus --check
 	$(BIN)/python -m deploy.grafana --check
+	$(BIN)/python -m projections.analytics.document --check
 
 format: $(STAMP)  ## Lays the code out
 	$(BIN)/ruff format .

@@ -44,8 +44,7 @@ def questions() -> dict[str, Question]:
     week, end = now - timedelta(days=7), now + timedelta(minutes=1)
     one = str(uuid.UUID(bytes=hashlib.md5(b"d77777", usedforsecurity=False).digest()))
     open_only: list[Filter] = [
-        ("q.queue_status = ANY(%s)", ["PENDING", "NOTIFIED"]),
-        ("q.left_at IS NULL AND %s", True),
+        ("q.left_at IS NULL AND d.ended_at IS NULL AND %s", True),
     ]
     page, behind = Asked(100), Asked(100, ((now - timedelta(days=5)).isoformat(), one))
     ops, ana = queries_operations, queries_analytics
@@ -77,6 +76,7 @@ def questions() -> dict[str, Question]:
         "100 drivers' week": lambda c: ana.driver_performance(c, None, week, end, "score", page),
         "a driver's week": lambda c: ana.driver_performance(c, "driver-7", week, end, "driver", page),
         "money of a week by zone": lambda c: ana.economics(c, "zone", week, end, 1000),
+        "money of a week by seller": lambda c: ana.economics(c, "seller", week, end, 1000),
         "money of a week by driver": lambda c: ana.economics(c, "driver", week, end, 1000),
         "money of a week of a seller": lambda c: ana.economics(c, "hour", week, end, 1000, None, "s7"),
     }  # fmt: skip

@@ -76,7 +76,7 @@ def _write(path: Path, found: "Report") -> None:
 
 
 def _show(found: "Report") -> None:
-    from projections.report import criterion, took, verdict
+    from projections.report import criterion, step_words, verdict
     from projections.sparks import spark
 
     console.print(f"Baton, {found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M} UTC", style="bold",
@@ -91,7 +91,7 @@ def _show(found: "Report") -> None:
         table.add_row(Text(mark, style), name, seen, row["wanted"] or "-", Text(rests, "dim"))
     console.print()
     console.print(table, highlight=False)
-    figures = Table("over time", f"a step is {took(1000 * found.step.total_seconds())}", "", box=None, pad_edge=False)
+    figures = Table("over time", f"a step is {step_words(found.step)}", "", box=None, pad_edge=False)
     for one in found.series:
         figures.add_row(one.name, Text(spark(one.values, _SPARK), no_wrap=True), Text(one.whole, "dim"))
     console.print()

@@ -1,7 +1,8 @@
 """How settled money is asked for: whole hours or days from `economics_rollup`, the ragged ends of a time from the rows.
 
-So a year is as fast as a day, and the answer is the same to the unit as if every row had been added up. What the sums
-do not tell apart (a seller within a zone, a zone within a seller) is added up from the rows alone.
+A ragged end is added, or taken off a whole step, whichever are fewer rows; of today so far nothing has to be. So a year
+is as fast as a day, and the answer is the same to the unit as if every row had been added up. What the sums do not tell
+apart (a seller within a zone, a zone within a seller) is added up from the rows alone.
 """
 
 from collections.abc import Iterator
@@ -49,10 +50,13 @@ _SUMS = {
 }
 _NAMES = ", ".join(_SUMS)
 _ROWS = (
-    "SELECT {key} AS key, c.currency, " + ", ".join(f"{how} AS {name}" for name, how in _SUMS.items()) +
+    "SELECT {key} AS key, c.currency, " + ", ".join(f"({how})::bigint AS {name}" for name, how in _SUMS.items()) +
     " FROM delivery_costs c JOIN delivery_revenue r USING (delivery_id, created_at) WHERE {where} GROUP BY 1, 2"
 )  # fmt: skip
 _ADDED = ", ".join(f"sum({name})::bigint AS {name}" for name in _SUMS)
+_TAKEN_OFF = ", ".join(f"-{name}" for name in _SUMS)
+_LATE = timedelta(minutes=5)
+"""Nothing much was settled since."""
 Values = dict[str, Any]
 
 
@@ -73,17 +77,28 @@ def asking(asked: Asked) -> tuple[bytes, Values]:
     values: Values = {"zone": asked.zone, "seller_id": asked.seller_id, "limit": asked.limit}
     parts = list(_parts(asked, values))
     statement = (
-        f"SELECT key, currency, {_ADDED} FROM ({' UNION ALL '.join(parts)}) parts GROUP BY 1, 2 ORDER BY 1, 2"
-        + (" LIMIT %(limit)s" if asked.limit is not None else "")
+        f"SELECT key, currency, {_ADDED} FROM ({' UNION ALL '.join(parts)}) parts GROUP BY 1, 2"
+        " HAVING sum(deliveries) > 0 ORDER BY 1, 2" + (" LIMIT %(limit)s" if asked.limit is not None else "")
     )  # fmt: skip
     return statement.encode(), values
 
 
 def whole(asked: Asked, step: timedelta) -> tuple[datetime | None, datetime | None] | None:
-    """The whole steps within the time asked for; None: there are none. A bound that is None is none."""
-    begin = None if asked.since is None else _EPOCH - (_EPOCH - asked.since) // step * step
-    end = None if asked.until is None else _EPOCH + (asked.until - _EPOCH) // step * step
+    """The whole steps nearest to the time asked for; None: there are none. A bound that is None is none."""
+    begin = None if asked.since is None else _edge(asked.since, step)
+    end = None if asked.until is None else _edge(asked.until, step)
+    if asked.until is not None and asked.until >= datetime.now(UTC) - _LATE:
+        end = _ceiling(asked.until, step)
     return None if begin is not None and end is not None and begin >= end else (begin, end)
+
+
+def _edge(moment: datetime, step: timedelta) -> datetime:
+    floor = _EPOCH + (moment - _EPOCH) // step * step
+    return floor if 2 * (moment - floor) < step else floor + step
+
+
+def _ceiling(moment: datetime, step: timedelta) -> datetime:
+    return _EPOCH - (_EPOCH - moment) // step * step
 
 
 def _parts(asked: Asked, values: Values) -> Iterator[str]:
@@ -100,10 +115,20 @@ def _parts(asked: Asked, values: Values) -> Iterator[str]:
     conditions += ["key = %(zone)s"] if asked.zone is not None else []
     conditions += ["key = %(seller_id)s"] if asked.seller_id is not None else []
     yield f"SELECT {key} AS key, currency, {_NAMES} FROM economics_rollup WHERE {' AND '.join(conditions)}"
-    if asked.since != begin:
-        yield _rows(asked, values, "before", (asked.since, begin))
-    if asked.until != end:
-        yield _rows(asked, values, "after", (end, asked.until))
+    if asked.since is not None and begin is not None:
+        yield from _ragged(asked, values, "before", (asked.since, begin))
+    if asked.until is not None and end is not None:
+        yield from _ragged(asked, values, "after", (end, asked.until))
+
+
+def _ragged(asked: Asked, values: Values, name: str, bounds: tuple[datetime, datetime]) -> Iterator[str]:
+    """Added; or taken off, when they come the wrong way round."""
+    since, until = bounds
+    if since < until:
+        yield _rows(asked, values, name, (since, until))
+    elif since > until:
+        rows = _rows(asked, values, name, (until, since))
+        yield f"SELECT key, currency, {_TAKEN_OFF} FROM ({rows}) {name}"
 
 
 def _summed(asked: Asked) -> bool:
@@ -120,8 +145,9 @@ def _rows(asked: Asked, values: Values, name: str, bounds: tuple[datetime | None
     since, until = bounds
     values |= {f"{name}_since": since, f"{name}_until": until}
     conditions = ["c.settled_at IS NOT NULL"]
-    conditions += [f"c.settled_at >= %({name}_since)s"] if since is not None else []
-    conditions += [f"c.settled_at < %({name}_until)s"] if until is not None else []
+    for table in ("c", "r"):  # of both, though they are settled together: each is then found by its index
+        conditions += [f"{table}.settled_at >= %({name}_since)s"] if since is not None else []
+        conditions += [f"{table}.settled_at < %({name}_until)s"] if until is not None else []
     conditions += ["c.zone = %(zone)s"] if asked.zone is not None else []
     conditions += ["c.seller_id = %(seller_id)s"] if asked.seller_id is not None else []
     return _ROWS.format(key=_KEYS[asked.by], where=" AND ".join(conditions))

@@ -63,9 +63,9 @@ def lines(title: str, drawn: Sequence[Line], moments: Sequence[datetime], step: 
     return _svg(title, told, _HEIGHT, parts)
 
 
-def bars(title: str, drawn: Sequence[Bar], aim: float | None = None) -> str:
-    """Bars from zero on, one below the other; `aim`: a line across them."""
-    values = [bar.value for bar in drawn] + ([aim] if aim is not None else [])
+def bars(title: str, drawn: Sequence[Bar], aim: float | None = None, reach: float = 0.0) -> str:
+    """Bars from zero on, one below the other, `reach` at least being shown; `aim`: a mark on each of them."""
+    values = [bar.value for bar in drawn] + [reach]
     low, high = min(0.0, *values), max(0.0, *values) or 1.0
     height, across = 8 + _ROW * len(drawn), _WIDTH - 16
 
@@ -82,15 +82,15 @@ def bars(title: str, drawn: Sequence[Bar], aim: float | None = None) -> str:
         parts.append(f'<text x="{_WIDTH - 8}" y="{top + 11}" text-anchor="end">{escape(bar.told)}</text>')
         parts.append(f'<rect class="{kind}" x="{begin:.1f}" y="{top + 16}" width="{max(1.0, end - begin):.1f}" '
                      'height="12" rx="2"/>')  # fmt: skip
-    if aim is not None:
-        parts.append(f'<line class="aim" x1="{x(aim):.1f}" x2="{x(aim):.1f}" y1="4" y2="{height - 4}"/>')
+        if aim is not None:
+            parts.append(f'<line class="aim" x1="{x(aim):.1f}" x2="{x(aim):.1f}" y1="{top + 14}" y2="{top + 30}"/>')
     told = "; ".join(f"{bar.name}: {bar.told}" for bar in drawn)
     return _svg(title, told, height, parts)
 
 
 def ticks(low: float, high: float, about: int = 4) -> list[float]:
     """Round numbers that hold both ends between the first and the last."""
-    span = (high - low) or abs(high) or 1.0
+    span = max(high - low, 1e-6 * max(abs(low), abs(high)), 1e-6)
     rough = span / about
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * nice for nice in (1, 2, 2.5, 5, 10) if power * nice >= rough * 0.999)

@@ -1,5 +1,6 @@
 """What `baton report` tells: criteria, figures over time, tables by zone, and sentences; read in one snapshot."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -111,7 +112,8 @@ def gathered(dsn: str, since: datetime | None, until: datetime | None, speed: fl
 def step_for(span: timedelta) -> timedelta:
     """The shortest of the usual steps of which `STEPS` are enough."""
     seconds = span.total_seconds()
-    return timedelta(seconds=next((nice for nice in _NICE_S if seconds / nice <= STEPS), max(_NICE_S[-1], seconds)))
+    weeks = math.ceil(seconds / STEPS / _NICE_S[-1])
+    return timedelta(seconds=next((nice for nice in _NICE_S if seconds / nice <= STEPS), weeks * _NICE_S[-1]))
 
 
 def _now(connection: psycopg.Connection[Any]) -> datetime:
@@ -231,6 +233,14 @@ def verdict(row: Row) -> tuple[str, str]:
     if row["denominator"] < FEW and row["criterion"] != "audit_lag_ms":
         return "of too few", "soft"
     return ("met", "met") if row["met"] else ("missed", "missed")
+
+
+def step_words(step: timedelta) -> str:
+    """As short as it is exact: `15 min`."""
+    seconds = step.total_seconds()
+    units = ((86_400, "d"), (3_600, "h"), (60, "min"))
+    size, unit = next((pair for pair in units if seconds % pair[0] == 0), (1, "s"))
+    return f"{seconds / size:g} {unit}"
 
 
 def took(ms: float) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-from projections.plots import Bar, Line, bars, lines
-from projections.report import Report, Row, criterion, took, verdict
+from projections.plots import Bar, Form, Line, bars, lines
+from projections.report import Report, Row, criterion, step_words, took, verdict
 from projections.story_money import amount
 
 _STYLE = """
@@ -58,10 +58,10 @@ def _criteria(rows: Iterable[Row]) -> str:
         word, kind = verdict(row)
         name, seen, rests = criterion(row)
         lines_of.append(
-            f"<tr><td>{escape(name)}<br><span class='soft'>{escape(rests)}</span></td><td class='n'>{escape(seen)}</td>"
-            f"<td class='n'>{escape(row['wanted']) or '-'}</td><td class='{kind}'>{word}</td></tr>"
+            f"<tr><td>{escape(name)}<br><span class='soft'>{escape(rests)}</span></td><td class='n'>{escape(seen)}"
+            f"<br><span class='soft'>{escape(row['wanted'])}</span></td><td class='{kind}'>{word}</td></tr>"
         )
-    head = "<tr><th>criterion</th><th class='n'>seen</th><th class='n'>wanted</th><th></th></tr>"
+    head = "<tr><th>criterion, and what it rests on</th><th class='n'>seen, wanted</th><th></th></tr>"
     return f"<h2>What the business wants</h2><div class='wide'><table>{head}{''.join(lines_of)}</table></div>"
 
 
@@ -77,8 +77,8 @@ def _plots(report: Report) -> list[str]:
 
 def _over_time(report: Report) -> list[str]:
     known, moments = {one.name: one for one in report.series}, report.moments()
-    step = f"steps of {took(1000 * report.step.total_seconds())}, UTC"
-    plots = (
+    step = f"steps of {step_words(report.step)}, UTC"
+    plots: tuple[tuple[str, str, tuple[str, ...], Form], ...] = (
         ("Orders", "orders that became known, and those of them that were delivered",
          ("orders", "delivered of them"), "{:g}".format),
         ("Acceptance", "offers taken, percent of those answered or let pass", ("acceptance",), "{:g} %".format),
@@ -95,8 +95,18 @@ def _over_time(report: Report) -> list[str]:
     for title, about, names, form in plots:
         drawn = [Line(name, known[name].values) for name in names]
         if any(value is not None for line in drawn for value in line.values):
+            if form is took:
+                drawn, form = _in_one_unit(drawn)
             made.append(_figure(title, f"{about}; {step}", lines(title, drawn, moments, report.step, form)))
     return made
+
+
+def _in_one_unit(drawn: Sequence[Line]) -> tuple[list[Line], Form]:
+    """Milliseconds in the unit that suits the longest, so that the axis has round numbers."""
+    longest = max(value for line in drawn for value in line.values if value is not None)
+    unit_ms, unit = next((pair for pair in ((60_000, "min"), (1_000, "s")) if longest >= 2 * pair[0]), (1, "ms"))
+    scaled = [Line(line.name, [None if value is None else value / unit_ms for value in line.values]) for line in drawn]
+    return scaled, lambda value: f"{value:.4g} {unit}"
 
 
 def _by_group(views: Any) -> list[str]:
@@ -105,12 +115,14 @@ def _by_group(views: Any) -> list[str]:
     arrivals = _bars(views["eta_accuracy_by_zone"], "zone", "in_band_percent", "in_band", "banded")
     late = _bars(views["unassigned_by_zone"], "zone", "over_5_min_percent", "over_5_min", "judged")
     made = [
-        ("Acceptance by zone", "percent of what was answered or let pass; the line: 80 %", zones, 80.0),
-        ("Why offers are refused", "percent of refusals", reasons, None),
-        ("Unassigned after 5 min by zone", "percent; the line: 5 %", late, 5.0),
-        ("Arrivals within the band by zone", "percent; the line: 80 %", arrivals, 80.0),
+        ("Acceptance by zone", "percent of what was answered or let pass; the line: 80 %", zones, 80.0, 100.0),
+        ("Why offers are refused", "percent of refusals", reasons, None, 100.0),
+        ("Unassigned after 5 min by zone", "percent; the line: 5 %", late, 5.0, 10.0),
+        ("Arrivals within the band by zone", "percent; the line: 80 %", arrivals, 80.0, 100.0),
     ]
-    figures = [_figure(title, about, bars(title, drawn, aim)) for title, about, drawn, aim in made if drawn]
+    figures = [
+        _figure(title, about, bars(title, drawn, aim, reach)) for title, about, drawn, aim, reach in made if drawn
+    ]
     for currency in sorted({row["currency"] for row in views["economics_by_zone"]}):
         mine = [row for row in views["economics_by_zone"] if row["currency"] == currency]
         ranked = sorted(mine, key=lambda row: -row["net_minor"])[:_GROUPS]

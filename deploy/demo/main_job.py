@@ -26,6 +26,8 @@ SAMPLE = Path(__file__).parent / "data" / "freiburg-evening-600.csv"
 ZONES = SAMPLE.parent / "freiburg-zones.geojson"
 BONUS = ("east", "--bonus", "100", "--currency", "EUR", "--id", "demo-east", "--actor", "demo")
 """In the zone that has too few drivers."""
+PAGE = "report.html"
+"""Left in the demonstration's folder."""
 _SETTLE_S = 90.0
 _QUIET_S = 3.0
 
@@ -103,6 +105,10 @@ def _evening(said: dict[str, Any], folder: Path, console: Console, *, drivers: i
     if name := next(iter(tally.status), ""):
         console.print(f"\nOne delivery of them, as `baton delivery {name}` tells it:")
         subprocess.run(baton("delivery", name), env=os.environ | {"BATON_HOME": str(folder)}, check=False)
+    console.print("\nThe evening, as `baton report` tells it:")
+    words = ("report", "--speed", f"{speed:g}", "--html", str(folder / PAGE))
+    told = subprocess.run(baton(*words), env=os.environ | {"BATON_HOME": str(folder)}, check=False)
+    passed = passed and told.returncode == 0
     return 0 if passed else 1
 
 

@@ -52,9 +52,10 @@ class Waiting(Listing):
             d__zone=self.zone, q__escalation_level=self.level, q__why=self.why,
             q__needs_manual_review=self.needs_manual_review,
         )  # fmt: skip
-        made.append(("q.queue_status = ANY(%s)", states))
+        if states != sorted(OPEN):  # those that wait are all that have not left
+            made.append(("q.queue_status = ANY(%s)", states))
         if set(states) <= set(OPEN):
-            made.append(("q.left_at IS NULL AND %s", True))  # so that the index of open ones is enough
+            made.append(("q.left_at IS NULL AND d.ended_at IS NULL AND %s", True))  # so that small indexes are enough
         return made
 
 

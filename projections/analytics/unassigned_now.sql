@@ -16,5 +16,5 @@ SELECT d.zone, count(*) AS orders, count(*) FILTER (WHERE q.needs_manual_review)
     max(q.escalation_level) AS highest_level, min(q.queued_at) AS oldest_queued_at,
     extract(epoch FROM now() - min(q.queued_at))::bigint AS oldest_age_s, sum(q.searches)::bigint AS searches
 FROM public.unassigned_orders q JOIN public.deliveries d ON d.delivery_id = q.delivery_id
-WHERE q.left_at IS NULL
+WHERE q.left_at IS NULL AND d.ended_at IS NULL
 GROUP BY 1

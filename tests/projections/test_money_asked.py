@@ -101,21 +101,29 @@ def test_without_bounds_all_of_it_is_told(filled: str, by: By) -> None:
 
 
 @given(MOMENTS, MOMENTS, st.sampled_from((timedelta(hours=1), timedelta(days=1))))
-def test_whole_steps_lie_within_and_less_than_one_is_left_at_either_end(
+def test_whole_steps_are_the_nearest_and_half_of_one_is_left_at_either_end(
     one: datetime, other: datetime, step: timedelta
 ) -> None:
     since, until = sorted((one, other))
     found = whole(Asked("zone", since, until), step)
     if found is None:
-        assert until - since < 2 * step
+        assert until - since <= step
         return
     begin, end = found
     assert begin is not None
     assert end is not None
-    assert since <= begin < end <= until
-    assert begin - since < step
-    assert until - end < step
+    assert begin < end
+    assert abs(begin - since) <= step / 2
+    assert abs(until - end) <= step / 2
     assert (begin - datetime(2026, 1, 1, tzinfo=UTC)) % step == timedelta(0)
+
+
+def test_of_today_so_far_nothing_has_to_be_read_twice() -> None:
+    now = datetime.now(UTC)
+    found = whole(Asked("seller", now - timedelta(days=3), now), timedelta(days=1))
+    assert found is not None
+    assert found[1] is not None
+    assert found[1] >= now
 
 
 def test_what_the_sums_do_not_tell_apart_is_added_up_from_the_rows() -> None:
