@@ -19,7 +19,8 @@ body { margin: 0 auto; padding: 1rem; max-width: 78rem; background: var(--paper)
 h1 { font-size: 1.5rem; line-height: 1.2; margin: .5rem 0; } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
 p, ul { margin: .5rem 0; } ul { padding-left: 1.2rem; } li { margin: .35rem 0; max-width: 70ch; }
 .soft { color: var(--soft); } .met { color: var(--good); } .missed { color: var(--bad); }
-.wide { overflow-x: auto; } .narrow { max-width: 44rem; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+.wide { overflow-x: auto; } .narrow { max-width: 44rem; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .35rem .7rem .35rem 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
 th { color: var(--soft); font-weight: 600; font-size: .85rem; } .n { text-align: right; white-space: nowrap; }
 .plots { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); }
