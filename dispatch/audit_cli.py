@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,6 +30,8 @@ _settings: Callable[..., Settings]
 _require_kafka: Callable[[Settings, str], None]
 _LONGEST_ID = 300
 _LARGEST_FILE = 1_000_000_000
+_LARGEST_BUNDLE = 64_000_000
+_LONGEST_REASON = 500
 Keys = Annotated[list[Path] | None, typer.Option("--key", help="A public key to believe; may be repeated.")]
 As_json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
@@ -120,6 +123,72 @@ def key() -> None:
     from projections.audit.keys import public_pem
 
     typer.echo(public_pem(_signer(_settings()).public), nl=False)
+
+
+@audit_app.command("export")
+def export(
+    delivery: Annotated[str, typer.Argument(help="A delivery's id, or SELLER/ORDER.")],
+    out: Annotated[Path, typer.Option(help="The file to write; it must not be there yet.")],
+    reason: Annotated[str, typer.Option(help="Why; it is noted, and stands in the bundle.")],
+    actor: Annotated[str, typer.Option(help="Who; by default the user of this terminal.")] = "",
+) -> None:
+    """Write one delivery's audit as a signed bundle that can be checked with nothing else at hand."""
+    from dispatch.inputs import rulebook
+    from projections.audit import export as exporting
+    from projections.audit.anchors import Broken
+
+    if not reason.strip() or len(reason) > _LONGEST_REASON or not reason.isprintable():
+        raise typer.BadParameter(f"1 to {_LONGEST_REASON} printable characters are wanted", param_hint="--reason")
+    if out.exists():
+        raise typer.BadParameter(f"{out} is there already", param_hint="--out")
+    settings, who = _settings(), actor or rulebook.whoever_this_is()
+    delivery_id, signer = _delivery_id(delivery), _signer(settings)
+    with _asking():
+        try:
+            about, content = exporting.export(settings.postgres, signer, delivery_id, actor_id=who, reason=reason)
+        except exporting.NotKnown as error:
+            raise Misconfigured(f"no delivery {delivery} is known") from error
+        except (exporting.NotWhole, Broken) as error:
+            console.print(f"Not exported, for the audit is not whole: {error}", highlight=False, soft_wrap=True)
+            raise typer.Exit(1) from error
+    try:
+        with out.open("xb") as stream:
+            stream.write(content)
+    except OSError as error:
+        raise Misconfigured(f"{out} cannot be written: {error.strerror}") from error
+    told = f"{about.events} events of delivery {delivery_id} in {out}, noted as export {about.export_id}"
+    console.print(told, highlight=False, soft_wrap=True)
+
+
+@audit_app.command("check-bundle")
+def check_bundle(
+    file: Annotated[Path, typer.Argument(help="As `baton audit export` wrote it.")],
+    key: Annotated[list[Path], typer.Option("--key", help="The public key to believe; may be repeated.")],
+    as_json: As_json = False,
+) -> None:
+    """Check a bundle with no server and no database. Exit code 1 when something in it does not hold."""
+    from projections.audit import keys
+    from projections.audit.bundle import BadBundle, check
+
+    known = keys.Known(*(keys.public(one) for one in key))
+    try:
+        if file.stat().st_size > _LARGEST_BUNDLE:
+            raise Misconfigured(f"{file} is larger than any bundle")
+        found = check(file.read_bytes(), known)
+    except OSError as error:
+        raise Misconfigured(f"{file} cannot be read: {error.strerror}") from error
+    except BadBundle as error:
+        raise Misconfigured(f"{file} is no bundle: {error}") from error
+    if as_json:
+        typer.echo(json.dumps({"ok": not found.wrong, **msgspec.to_builtins(found)}))
+    else:
+        console.print(found.timeline, markup=False, highlight=False, soft_wrap=True)
+        for wrong in found.wrong:
+            console.print(wrong, style="red", markup=False, highlight=False, soft_wrap=True)
+        anchored = datetime.fromtimestamp(found.anchored_ms / 1000, UTC)
+        whole = f"All of it holds; its events were there when they were anchored, {anchored:%Y-%m-%d %H:%M:%S} at last."
+        console.print(whole if not found.wrong else f"{len(found.wrong)} things do not hold.", highlight=False)
+    raise typer.Exit(1 if found.wrong else 0)
 
 
 def _look_at_delivery(settings: Settings, delivery_id: str, asked: str, known: "Known") -> "Report":

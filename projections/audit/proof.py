@@ -46,14 +46,14 @@ def misfits(stored: Row, value: bytes, *, kept: bool = True) -> list[str]:
     wrong = [name for name in _COLUMNS if not _says(stored[name], wanted[name]) and (kept or name != "schema_id")]
     if not kept and stored["schema_id"] not in {schema_id for schema_id, _ in _versions(type(event))}:
         wrong.append("schema_id")
-    return wrong if _is_body_of(stored["body"], event, value) else [*wrong, "body"]
+    return wrong if is_body_of(stored["body"], event, value) else [*wrong, "body"]
 
 
 def _says(stored: Any, wanted: Any) -> bool:
     return stored == wanted or (wanted is not None and stored is not None and str(stored) == wanted)
 
 
-def _is_body_of(body: Any, event: msgspec.Struct, value: bytes) -> bool:
+def is_body_of(body: Any, event: msgspec.Struct, value: bytes) -> bool:
     """Whether some release reads the bytes so: a projector may have been older or newer than we are."""
     if same(body, msgspec.json.decode(msgspec.json.encode(event))):
         return True

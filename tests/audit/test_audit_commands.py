@@ -111,6 +111,29 @@ def test_the_public_half_of_the_key_is_enough_to_verify(run: Run) -> None:
     assert "were not looked at, for want of a key" in run("verify", BATON_AUDIT_KEY_FILE="").stdout
 
 
+def test_a_delivery_is_exported_and_checked_with_the_public_key_alone(run: Run) -> None:
+    said = run("export", "s1/o28", "--out", "bundle.zip", "--reason", "the customer asks", "--actor", "eva")
+    assert said.stdout.startswith(f"3 events of delivery {filled.delivery(28)} in bundle.zip, noted as export "), said
+    (run.folder / "public.pem").write_text(run("key").stdout)
+    nowhere = {"BATON_POSTGRES": "postgresql://127.0.0.1:1/x", "BATON_AUDIT_KEY_FILE": ""}
+    said = run("check-bundle", "bundle.zip", "--key", "public.pem", **nowhere)
+    assert said.returncode == 0
+    assert "Cancelled by customer" in said.stdout
+    assert "All of it holds" in said.stdout
+    told = json.loads(run("check-bundle", "bundle.zip", "--key", "public.pem", "--json", **nowhere).stdout)
+    assert (told["ok"], told["about"]["actor_id"]) == (True, "eva")
+    (run.folder / "other.pem").write_bytes(keys.made())
+    assert run("check-bundle", "bundle.zip", "--key", "other.pem", **nowhere).returncode == 1
+
+
+def test_what_is_not_whole_is_not_exported(run: Run) -> None:
+    with as_the_owner(run.dsn) as connection:
+        connection.execute("UPDATE delivery_audit_logs SET actor_id = 'eva' WHERE version = 2")
+    said = run("export", "s1/o2", "--out", "bundle.zip", "--reason", "x")
+    assert (said.returncode, "Not exported, for the audit is not whole: " in said.stdout) == (1, True)
+    assert not (run.folder / "bundle.zip").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "more", "sentence"),
     [
@@ -126,6 +149,18 @@ def test_the_public_half_of_the_key_is_enough_to_verify(run: Run) -> None:
         (["anchor"], {"BATON_AUDIT_KEY_FILE": ""}, "BATON_AUDIT_KEY_FILE names no key that could sign.*"),
         (["anchor"], {"BATON_AUDIT_KEY_FILE": "/dev/null"}, "/dev/null is no private key; .*"),
         (["anchor", "--to", "."], {}, ". cannot be read: Is a directory"),
+        (["export", "x", "--out", "b.zip", "--reason", "r"], {}, "no delivery x is known"),
+        (["export", "s1/o1", "--out", "b.zip", "--reason", " "], {}, "Invalid value for --reason: 1 to 500 .*"),
+        (
+            ["export", "s1/o1", "--out", "audit.pem", "--reason", "r"],
+            {},
+            "Invalid value for --out: .* is there already.*",
+        ),
+        (["export", "s1/o1", "--out", "no/b.zip", "--reason", "r"], {}, "no/b.zip cannot be written: .*"),
+        (["export", "s1/o1", "--out", "b.zip"], {}, "Missing option '--reason'.*"),
+        (["check-bundle", "audit.pem", "--key", "audit.pem"], {}, "audit.pem is no bundle: it is no zip file .*"),
+        (["check-bundle", "gone.zip", "--key", "audit.pem"], {}, "gone.zip cannot be read: .*"),
+        (["check-bundle", "audit.pem"], {}, "Missing option '--key'.*"),
         (["key"], {"BATON_AUDIT_KEY_FILE": "gone.pem"}, "gone.pem cannot be read: No such file or directory"),
     ],
 )
