@@ -1,5 +1,6 @@
 """What a row of the audit proves by itself: its bytes give its hash, and every other column follows from the bytes."""
 
+import re
 from functools import cache
 from typing import Any
 
@@ -12,6 +13,8 @@ from projections.models.model import Row
 
 _OF_THE_CHAIN = ("topic", "partition", "record_offset", "prev_hash", "hash", "value", "body")
 _COLUMNS = tuple(name for name in AUDIT.columns if name not in _OF_THE_CHAIN)
+_MINUS_ZERO = re.compile(rb"(?<=[:,\[])-0\.0(?=[,\]}])")
+"""As Postgres' JSON does not keep it."""
 _KINDS = {kind.__name__: kind for kind in WORDS}
 
 
@@ -55,7 +58,11 @@ def _says(stored: Any, wanted: Any) -> bool:
 
 def is_body_of(body: Any, event: msgspec.Struct, value: bytes) -> bool:
     """Whether some release reads the bytes so: a projector may have been older or newer than we are."""
-    if same(body, msgspec.json.decode(msgspec.json.encode(event))):
+    wanted = msgspec.json.encode(event, order="sorted")
+    kept = _MINUS_ZERO.sub(b"0.0", wanted) if b"-0.0" in wanted else wanted
+    if msgspec.json.encode(body, order="sorted") == kept:  # most are, and it is several times as fast
+        return True
+    if same(body, msgspec.json.decode(wanted)):
         return True
     for schema_id, _ in _versions(type(event)):
         try:
