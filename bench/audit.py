@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -76,6 +77,12 @@ def fill(dsn: str, deliveries: int) -> None:
     """Rows as the projector writes them, deliveries mixed within their partitions."""
     last, offsets = [b""] * _PARTITIONS, [0] * _PARTITIONS
     names = ", ".join(AUDIT.columns)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for month in range(0, 1_000 * deliveries + 1, 2_000_000_000):  # shorter than the shortest month
+            begun = datetime.fromtimestamp((_AT_MS + month) / 1000, UTC)
+            connection.execute("SELECT baton_month('public', 'delivery_audit_logs', %s::date)", (begun,))
+        end = datetime.fromtimestamp((_AT_MS + 1_000 * deliveries) / 1000, UTC)
+        connection.execute("SELECT baton_month('public', 'delivery_audit_logs', %s::date)", (end,))
     with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
         with cursor.copy(f"COPY delivery_audit_logs ({names}) FROM STDIN".encode()) as copy:
             for first in range(0, deliveries, 80):

@@ -58,7 +58,7 @@ def test_the_owner_is_refused_by_the_triggers(filled_with_an_export: str, name: 
 
 
 def test_the_tables_of_a_filled_audit_go_and_come(table: str, signer: Signer) -> None:
-    before = "0013"
+    before = "202611282230"
     down(table, before)
     with psycopg.connect(table) as connection:
         assert connection.execute("SELECT to_regclass('audit_anchors')").fetchone() == (None,)

@@ -13,7 +13,7 @@ from dispatch.contract.records import delivery_events as de
 from dispatch.log.application import Record
 from projections import queries
 from projections.migrate import down, up
-from projections.runtime import fold, positions, prepare, write
+from projections.runtime import Projection, fold, positions
 
 pytestmark = pytest.mark.servers
 PLACE = ("delivery.events", 0)
@@ -24,11 +24,10 @@ NAMES_NOTHING = ("", "x", UUID.upper(), UUID.replace("-", ""), f"{{{UUID}}}", f"
 def filled(database: str) -> Iterator[str]:
     up(database)
     with psycopg.connect(database) as connection:
-        prepare(connection)
         at = positions(connection, [PLACE])
         made = [an_event(de.DeliveryCreated), an_event(de.PickupStarted, version=2)]
         records = [Record(*PLACE, offset, 0, b"", codec.encode(event)) for offset, event in enumerate(made)]
-        write(connection, fold(records, at, ""), at)
+        Projection(connection).write(fold(records, at, ""), at)
     yield database
     down(database)
 
