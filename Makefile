@@ -34,6 +34,7 @@ check: $(STAMP)  ## Types, style, generated code
 	$(BIN)/python -m deploy.prometheus --check
 	$(BIN)/python -m deploy.grafana --check
 	$(BIN)/python -m projections.analytics.document --check
+	$(BIN)/python -m projections.keeping.dictionary --check
 
 format: $(STAMP)  ## Lays the code out
 	$(BIN)/ruff format .

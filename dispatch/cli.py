@@ -17,6 +17,7 @@ from dispatch import (
     contract_cli,
     eta_cli,
     export_cli,
+    keeping_cli,
     metrics_cli,
     money_cli,
     notices_cli,
@@ -119,9 +120,9 @@ contract_cli.attach(app)
 metrics_cli.attach(app)
 access_cli.attach(app, _settings, _require_kafka)
 audit_cli.attach(app, _settings, _require_kafka)
-projections_cli.attach(app, _settings, _require_kafka)
 export_cli.attach(app, _settings)
 report_cli.attach(app, _settings)
+keeping_cli.attach(projections_cli.attach(app, _settings, _require_kafka), _settings)
 
 
 @app.command()
@@ -206,11 +207,13 @@ def setup(speed: Annotated[float, typer.Option(min=0.1, max=1000, help="Divide e
     _require_kafka(settings)
     created = create_topics(settings)
     try:
-        migrate(settings.postgres)
+        to_know = migrate(settings.postgres)
     except (SQLAlchemyError, psycopg.Error) as error:
         raise Mistake(f"the tables cannot be made in Postgres: {getattr(error, 'orig', None) or error}") from error
     said = start_rules(settings, speed)
     console.print(f"{created} topics created; tables are in place; {said}.")
+    for sentence in to_know:
+        console.print(f"{sentence[0].upper()}{sentence[1:]}.", highlight=False)
 
 
 @app.command()

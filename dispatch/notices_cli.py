@@ -41,7 +41,7 @@ def list_tickets(
         return
     table = Table("ticket", "opened (UTC)", "order", "zone", "why", "closed", box=None)
     for row in rows:
-        order = f"{row['seller_id']}/{row['seller_order_id']}" if row["seller_id"] else row["delivery_id"]
+        order = f"{row['seller_id']}/{row['seller_order_id']}" if row["seller_id"] else str(row["delivery_id"])
         closed = (
             f"{row['closed_at']:%Y-%m-%d %H:%M} by {row['closed_by']}: {row['closed_why']}" if row["closed_at"] else ""
         )

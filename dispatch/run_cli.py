@@ -71,14 +71,15 @@ def projector(
     health_port: Port = 0,
     lanes: Annotated[int, typer.Option(min=1, max=64, help="Threads, each with partitions of its own.")] = 1,
 ) -> None:
-    """Fold events into the read models, and anchor the audit."""
+    """Fold events into the read models, anchor the audit, let old months go."""
     from dispatch.log import logs
     from projections.audit.anchors import anchoring
+    from projections.keeping.keeper import keeping
     from projections.service import run
 
     settings = _settings(health_port=health_port)
     logs.configure("projector", settings.log_level)
-    with anchoring(settings.postgres, settings.audit_key_file):
+    with anchoring(settings.postgres, settings.audit_key_file), keeping(settings.postgres):
         _until_signalled(
             lambda stop: run(settings.kafka, settings.postgres, settings.namespace, health_port, stop, lanes)
         )

@@ -12,23 +12,37 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from projections.analytics.placing import put_in_place, take_away
+from projections.keeping.settling import LOCK, settle
+
+__all__ = ["LOCK", "down", "revisions", "up"]
 
 
-def _config(dsn: str) -> Config:
+def _config(dsn: str = "") -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("sqlalchemy.url", dsn.replace("postgresql://", "postgresql+psycopg://").replace("%", "%%"))
     return config
 
 
-def up(dsn: str) -> None:
-    """Makes the tables and views as this release wants them. Raises SQLAlchemyError, psycopg.Error."""
-    config = _config(dsn)
+def revisions() -> list[str]:
+    """All of them, the oldest first."""
+    return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()][::-1]
+
+
+def up(dsn: str, to: str = "head") -> list[str]:
+    """Makes tables and views as this release wants them; gives what people should know, in sentences.
+
+    All revisions that are missing are run in one transaction: whatever ends it, all or none are there. `to`: an older
+    revision, for tests; then there are no views, and nothing is settled. Raises SQLAlchemyError, psycopg.Error.
+    """
+    newest = to == "head"
     with psycopg.connect(dsn, autocommit=True) as connection:
-        if _revision(connection) != ScriptDirectory.from_config(config).get_current_head():
+        if not newest or _revision(connection) != revisions()[-1]:
             take_away(connection)
-            command.upgrade(config, "head")
-        put_in_place(connection)
+            command.upgrade(_config(dsn), to)
+        if newest:
+            put_in_place(connection)
+    return settle(dsn) if newest else []
 
 
 def down(dsn: str, to: str = "base") -> None:

@@ -34,6 +34,8 @@ class ProcessSpec:
     health_url: str = ""
     nice: int = 0
     """0..19: how far it yields to others when the machine is full."""
+    role: str = ""
+    """As whom it logs in to our own Postgres; empty: as the owner of the tables."""
 
 
 class Runnable(Protocol):
@@ -59,11 +61,11 @@ class Runnable(Protocol):
 
 
 class OwnProcess:
-    """One of our processes as a child, with a log of its own."""
+    """One of our processes as a child, with a log of its own. `environment`: what one of a role is given."""
 
     stop_signal: int = signal.SIGTERM
 
-    def __init__(self, spec: ProcessSpec, folder: Path, environment: Callable[[], dict[str, str]]) -> None:
+    def __init__(self, spec: ProcessSpec, folder: Path, environment: Callable[[str], dict[str, str]]) -> None:
         self.name = spec.name
         self.process: subprocess.Popen[bytes] | None = None
         self._spec, self._environment = spec, environment
@@ -88,7 +90,7 @@ class OwnProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
-                env=self._environment(),
+                env=self._environment(self._spec.role),
                 start_new_session=True,
                 preexec_fn=self._born,
             )

@@ -60,22 +60,24 @@ def plan(given: Addresses, options: StackOptions, folder: Path) -> Plan:
     if not os.environ.get("BATON_AUDIT_KEY_FILE"):
         environment["BATON_AUDIT_KEY_FILE"] = str(folder / AUDIT_KEY)  # `baton setup` makes this too
     processes = []
-    for name, nice, more in (
-        *((f"worker-{slot}", 0, ["run", "worker", "--slot", str(slot)]) for slot in range(options.workers)),
-        ("streams", 0, ["run", "streams"]),
-        ("eta", FOLLOWS, ["run", "eta"]),
-        ("projector", 0, ["run", "projector"]),
-        ("scores", FOLLOWS, ["run", "scores"]),
-        ("notifier", FOLLOWS, ["run", "notifier"]),
-        ("webhooks", 0, ["run", "webhooks"]),
+    for name, nice, role, more in (
+        *((f"worker-{slot}", 0, "worker", ["run", "worker", "--slot", str(slot)]) for slot in range(options.workers)),
+        ("streams", 0, "worker", ["run", "streams"]),
+        ("eta", FOLLOWS, "worker", ["run", "eta"]),
+        ("projector", 0, "projector", ["run", "projector"]),
+        ("scores", FOLLOWS, "worker", ["run", "scores"]),
+        ("notifier", FOLLOWS, "notifier", ["run", "notifier"]),
+        ("webhooks", 0, "webhooks", ["run", "webhooks"]),
     ):
         port, argv = free_port(), baton(*more, "--health-port")
-        processes.append(ProcessSpec(name, [*argv, str(port)], f"http://127.0.0.1:{port}/ready", nice))
+        url = f"http://127.0.0.1:{port}/ready"
+        processes.append(ProcessSpec(name, [*argv, str(port)], url, nice, f"baton_{role}"))
     for slot, port in enumerate([gateway_port, *(free_port() for _ in range(options.gateways - 1))]):
         name, its_own = (
             ("gateway", []) if slot == 0 else (f"gateway-{slot}", ["--slot", f"{slot}", "--port", f"{port}"])
         )
-        processes.append(ProcessSpec(name, baton("run", "gateway", *its_own), f"http://127.0.0.1:{port}/ready"))
+        url = f"http://127.0.0.1:{port}/ready"
+        processes.append(ProcessSpec(name, baton("run", "gateway", *its_own), url, role="baton_gateway"))
     return Plan(given, environment, [baton("setup", "--speed", str(options.speed))], processes)
 
 

@@ -123,11 +123,14 @@ class Supervisor:
         if self._stopping:
             raise StartFailed("stopped while starting")
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, role: str = "") -> dict[str, str]:
+        """An address that was given stays as it was given; our own Postgres lets each role in under its name."""
         found = {
             f"BATON_{name.upper()}": getattr(self._plan.given, name) or self._servers[name].address
             for name in ("kafka", "postgres", "valkey")
         }
+        if role and not self._plan.given.postgres:
+            found["BATON_POSTGRES"] = found["BATON_POSTGRES"].replace("//baton@", f"//{role}@", 1)
         return {**os.environ, **found, **self._plan.environment}
 
     def _set_up(self) -> None:

@@ -28,7 +28,7 @@ def open_tickets(dsn: str, *, closed_too: bool, limit: int) -> list[Row]:
     which = "true" if closed_too else "closed_at IS NULL"
     statement = (
         "SELECT t.*, d.seller_id, d.seller_order_id, d.zone FROM support_tickets t"
-        f" LEFT JOIN deliveries d ON d.delivery_id::text = t.delivery_id WHERE {which}"
+        f" LEFT JOIN deliveries d ON d.delivery_id = t.delivery_id WHERE {which}"
         " ORDER BY closed_at IS NOT NULL, opened_at LIMIT %(limit)s"
     )
     return _rows(dsn, statement, {"limit": limit})

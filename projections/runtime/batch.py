@@ -21,8 +21,9 @@ class Projection:
         self._writer = Writer(connection, self._chosen.folded, room=room)
 
     def forget(self) -> None:
-        """What is remembered of rows."""
+        """What is remembered of rows, and which months are there."""
         self._tables.forget()
+        self._writer.forget()
 
     def write(self, folding: Folding, at: Mapping[Place, Position]) -> None:
         """Raises OffsetsMoved, Spoilt, or psycopg.Error; then nothing is written, and nothing is remembered."""

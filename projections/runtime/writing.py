@@ -52,6 +52,10 @@ class Writer:
             )
         connection.commit()
 
+    def forget(self) -> None:
+        """A month that was there may have been dropped."""
+        self._months.clear()
+
     def merge(self, connection: Connection, model: Events, rows: Sequence[Row]) -> None:
         """New rows are inserted, known ones replaced; sums are added."""
         self.months(connection, model.table, model.month, rows)

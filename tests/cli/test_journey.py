@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 from command import BATON, Said, baton, environment
 from prometheus_client.parser import text_string_to_metric_families
@@ -186,6 +187,31 @@ def test_an_unknown_delivery_is_told(home: Path, stack: Said, name: str) -> None
     assert stack.code == 0
     said = baton(home, "delivery", name)
     assert (said.code, said.out, said.error) == (2, "", f"baton: no delivery {name} is known\n")
+
+
+def test_each_process_is_logged_in_under_its_own_role(home: Path, fed: Path) -> None:
+    assert fed.exists()
+    address = json.loads((home / ".baton" / "status.json").read_text())["addresses"]["postgres"]
+    with psycopg.connect(address) as connection:
+        found = connection.execute(
+            "SELECT DISTINCT usename FROM pg_stat_activity WHERE datname = 'baton' AND pid <> pg_backend_pid()"
+        ).fetchall()
+    roles = {name for (name,) in found}
+    assert roles >= {"baton_projector", "baton_gateway", "baton_notifier", "baton_webhooks"}
+    assert "baton" not in roles, "the owner of the tables is for setup"
+
+
+def test_operators_say_for_how_long_tables_are_kept(home: Path, fed: Path) -> None:
+    assert fed.exists()
+    said = baton(home, "projections", "keep", "zone_prices", "90", "--actor", "eva", "--reason", "a test")
+    assert (said.code, said.out) == (0, "zone_prices is kept 90 days.\n"), said
+    assert re.search(r"^ zone_prices +90 days +- +[\d.]+ +eva +a test", baton(home, "projections", "kept").out, re.M)
+    assert baton(home, "projections", "drop-old", "--dry-run").out == "Nothing is old enough to go.\n"
+    assert baton(home, "projections", "drop-old").out == "Nothing was old enough to go.\n"
+    for how_long, mistake in (("3", "7 is the least"), ("soon", "no number of days")):
+        said = baton(home, "projections", "keep", "deliveries", how_long, "--actor", "eva", "--reason", "a test")
+        assert said.code == 2
+        assert mistake in said.error
 
 
 def test_down_stops_all_and_the_data_stays(home: Path, fed: Path) -> None:

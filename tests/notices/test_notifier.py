@@ -203,7 +203,7 @@ def test_a_ticket_is_opened_by_the_first_escalation_and_closed_when_a_driver_has
     for _ in range(2):
         here.send(topics.DELIVERY_EVENTS, order, escalated)
     here.tell("support", "support_ticket", order, level=1, details={"why": "no_available_drivers"})
-    until(lambda: here.rows("SELECT delivery_id, closed_why FROM support_tickets") == [(order, None)])
+    until(lambda: here.rows("SELECT delivery_id::text, closed_why FROM support_tickets") == [(order, None)])
     until(lambda: len(receiver.requests) == 1)
     assert "nobody near by" in receiver.bodies()[0]["data"]["text"]
     assigned = _event(

@@ -150,11 +150,13 @@ def test_the_moment_of_several_files_is_one(filled: str, tmp_path: Path) -> None
 
 
 @pytest.mark.servers
-def test_what_is_personal_is_not_in_the_list_and_an_analyst_could_read_the_rest(filled: str) -> None:
+def test_what_is_personal_is_not_in_the_list_and_an_analyst_could_read_the_views(filled: str) -> None:
     known = exports.sources()
     assert not set(known) & PERSONAL
     with psycopg.connect(filled) as connection:
         for source in known.values():
+            if source.schema == "public":  # tables are exported by their owner
+                continue
             allowed = connection.execute(
                 "SELECT has_table_privilege('baton_analyst', %s, 'SELECT')", (f"{source.schema}.{source.name}",)
             ).fetchone()

@@ -285,5 +285,6 @@ def downgrade() -> None:
     op.execute("CREATE INDEX audit_event ON delivery_audit_logs (event_id)")
     op.execute("CREATE INDEX audit_actor ON delivery_audit_logs (actor_type, actor_id, at)")
     op.execute("ALTER TABLE projection_offsets DROP COLUMN generation, DROP COLUMN read_at")
+    op.execute("REVOKE ALL ON projection_offsets FROM baton_gateway, baton_analyst")
     op.execute("DROP FUNCTION baton_month")
     op.execute(_REREAD)
