@@ -107,7 +107,7 @@ async def _earned(
 ) -> list[Row]:
     statement = (
         "SELECT d.driver_id, c.currency, sum(c.driver_pay_minor)::bigint AS earned_minor"
-        " FROM deliveries d JOIN delivery_costs c USING (delivery_id)"
+        " FROM deliveries d JOIN delivery_costs c USING (delivery_id, created_at)"
         " WHERE d.driver_id = ANY(%s) AND d.ended_at >= %s AND d.ended_at < %s AND c.settled_at IS NOT NULL"
         " GROUP BY 1, 2 ORDER BY 2"
     )
