@@ -30,7 +30,7 @@ figcaption { font-weight: 600; } figcaption span { display: block; font-weight: 
 svg { width: 100%; height: auto; display: block; } svg text { fill: var(--soft); font-size: 12px; }
 .grid { stroke: var(--rule); stroke-width: 1; } .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
 .of0 { stroke: var(--one); } .of1 { stroke: var(--two); stroke-dasharray: 5 3; } .dot { fill: var(--paper);
-  stroke-width: 2; } .bar { fill: var(--one); } .below { fill: var(--two); }
+  stroke-dasharray: none; stroke-width: 2; } .bar { fill: var(--one); } .below { fill: var(--two); }
 .aim { stroke: var(--ink); stroke-width: 1.5; stroke-dasharray: 3 3; }
 @media print { :root { --paper: #fff; --card: #fff; --ink: #000; --soft: #444; --rule: #bbb; --one: #1f6feb;
   --two: #b3541e; } body { max-width: none; font-size: 11pt; } figure, tr, li { break-inside: avoid; }
