@@ -79,6 +79,10 @@ def export(
                 console.print(f"{path}: {rows:,} rows, {path.stat().st_size:,} bytes", highlight=False, soft_wrap=True)
     except exports.NotExported as error:
         raise typer.BadParameter(str(error)) from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise Misconfigured(
+            f"this role of Postgres may not read that; analysts' may read the views: {error}"
+        ) from error
     except psycopg.OperationalError as error:
         raise Misconfigured(f"Postgres does not answer: {error}") from error
     except psycopg.Error as error:
