@@ -13,6 +13,7 @@ $(STAMP): pyproject.toml uv.lock
 	@if command -v uv >/dev/null 2>&1; then uv sync --frozen --quiet; \
 	else { test -x $(BIN)/python || python3 -m venv .venv; } && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv \
 	  && UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --frozen --quiet --inexact; fi
+	@$(BIN)/python -m deploy.local.ahead
 	@touch $@
 
 setup: $(STAMP)  ## The environment, nothing else

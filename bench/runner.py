@@ -20,7 +20,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import decisions, eta, peers, presence, sockets, tracking, webhooks, whole, zones
+from bench import broker, cost, decisions, eta, peers, presence, sockets, tracking, webhooks, whole, zones
 from deploy.local import Kafka
 from dispatch.log.collector import rest_the_collector
 from dispatch.log.logs import configure
@@ -123,6 +123,21 @@ def measure_sustained(status: dict[str, Any]) -> Figures:
     return {**whole.sustained(status, deliveries=5_000, drivers=500)}
 
 
+def measure_cost(status: dict[str, Any]) -> Figures:
+    """CPU a delivery, of all processes."""
+    return {**cost.cost(status, (100, 50), seconds=20, drivers=500)}
+
+
+def measure_transactions(_nothing: None) -> Figures:
+    """What a worker's transaction takes of the broker."""
+    return broker.transactions()
+
+
+def measure_starts(_nothing: None) -> Figures:
+    """What the broker's start takes."""
+    return broker.starts()
+
+
 def measure_pings(status: dict[str, Any]) -> Figures:
     """Pings of 2,000 drivers."""
     return {**presence.pings(status)}
@@ -164,6 +179,9 @@ PARTS: dict[str, tuple[Callable[[], Any], Callable[[Any], Figures]]] = {
     "restore": (_filled, measure_restore),
     "sustained": (whole.running, measure_sustained),
     "latency": (whole.running, measure_latency),
+    "cost": (whole.running, measure_cost),
+    "transactions": (nullcontext, measure_transactions),
+    "starts": (nullcontext, measure_starts),
     "pings": (whole.running, measure_pings),
     "wakeups": (whole.running, measure_wakeups),
     "sockets": (whole.running, measure_sockets),

@@ -74,13 +74,13 @@ async def _latencies(status: dict[str, Any], rates: Sequence[int], seconds: int,
             for rate in rates:
                 crowd.forget()
                 audit = AuditWatch(postgres)
-                used, began = _cpu(status), time.monotonic()
+                used, began = cpu(status), time.monotonic()
                 await crowd.orders(rate, seconds)
                 sent_s = time.monotonic() - began
                 left = await crowd.settled(_SETTLE_S)
                 figures |= crowd.figures(rate, sent_s, left)
                 figures |= {f"at {rate}/s, audit row visible, {word} ms": ms for word, ms in audit.end().items()}
-                spent, seconds_in_all = _cpu(status), time.monotonic() - began
+                spent, seconds_in_all = cpu(status), time.monotonic() - began
                 figures |= {f"at {rate}/s, cores, {name}": (spent[name] - used[name]) / seconds_in_all for name in used}
         finally:
             for task in listening:
@@ -224,7 +224,7 @@ def percentiles(seconds: Sequence[float]) -> Figures:
     return {"p50": cuts[49] * 1000, "p95": cuts[94] * 1000, "p99": cuts[98] * 1000}
 
 
-def _cpu(status: dict[str, Any]) -> Figures:
+def cpu(status: dict[str, Any]) -> Figures:
     """CPU seconds so far of each process: what is spent, whoever else is on the machine."""
     own = psutil.Process().cpu_times()
     used = {"the bench itself": own.user + own.system}
@@ -260,7 +260,7 @@ def sustained(status: dict[str, Any], deliveries: int, drivers: int) -> Figures:
     consumer.poll(1.0)  # where it begins is looked up with the first fetch
     sent = done = 0
     ours: set[str] = set()
-    used, began = _cpu(status), time.monotonic()
+    used, began = cpu(status), time.monotonic()
     try:
         while done < deliveries:
             while sent < deliveries and sent - done < _IN_FLIGHT:
@@ -287,7 +287,7 @@ def sustained(status: dict[str, Any], deliveries: int, drivers: int) -> Figures:
             if row and row[0] >= deliveries:
                 break
             time.sleep(0.05)
-    seconds, spent = time.monotonic() - began, _cpu(status)
+    seconds, spent = time.monotonic() - began, cpu(status)
     return {f"CPU ms a delivery, {name}": (spent[name] - used[name]) / deliveries * 1000 for name in used} | {
         "whole deliveries": float(deliveries),
         "whole deliveries a second, decided": deliveries / decided_s,

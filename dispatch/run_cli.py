@@ -108,6 +108,17 @@ def webhooks(health_port: Port = 0) -> None:
 
 
 @run_app.command()
+def followers(health_port: Port = 0) -> None:
+    """All that only follows (eta, scores, notifier, webhooks) in one process, for a small machine."""
+    from dispatch.followers import run
+    from dispatch.log import logs
+
+    settings = _settings(health_port=health_port)
+    logs.configure("followers", settings.log_level)
+    _until_signalled(lambda stop: run(settings, stop))
+
+
+@run_app.command()
 def gateway(
     slot: Annotated[int | None, typer.Option(min=0, max=1023, help="This gateway's slot of replies.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Where it listens.")] = None,

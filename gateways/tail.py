@@ -10,6 +10,8 @@ from dispatch.log.lag import LAGS
 _AGAIN_S = 0.5
 _AT_ONCE = 500
 _POLL_S = 0.2
+WAIT_MS = 500
+"""What comes is answered at once; who gathers gives a time of its own."""
 
 
 def tail(
@@ -30,7 +32,7 @@ def tail(
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "auto.offset.reset": "latest",
-            "fetch.wait.max.ms": 100,
+            "fetch.wait.max.ms": WAIT_MS,
             "reconnect.backoff.max.ms": 1_000,
             **{name.replace("_", "."): value for name, value in client.items()},
         }

@@ -26,10 +26,12 @@ SETTINGS: dict[str, object] = {
     "num.io.threads": 4,
     "log.cleaner.dedupe.buffer.size": 16_777_216,
     "log.cleaner.threads": 1,
+    "transaction.partition.verification.enable": "false",
 }
 """How the broker behaves, wherever it stands; docker-compose.yml says the same."""
 HEAP = "512m"
-"""Half a gigabyte is enough for one machine."""
+"""Half a gigabyte is enough for one machine. Java's second compiler is left out: it takes as much as it gains, and that
+in the first minutes (docs/decisions/0020)."""
 _API_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 1, -1)
 """The protocol's first request: length, key, version, our number for it, no client's name."""
 _WELL_S = 2.0
@@ -39,11 +41,14 @@ class Kafka(Server):
     """One broker that is its own controller (KRaft)."""
 
     name = "kafka"
+    limit_s = 90.0
 
     def __init__(self, folder: Path, port: int | None = None, *, orphan: bool = False, controller: int = 0) -> None:
         super().__init__(folder, port, orphan=orphan)
         self._controller = controller or free_port()
         self._classpath = ""
+        self.options: list[str] | None = None
+        """More of Java's options; None: those that start it faster."""
 
     @property
     def address(self) -> str:
@@ -72,7 +77,16 @@ class Kafka(Server):
 
     def command(self) -> list[str]:
         """The broker on its settings."""
-        return [*self._java(HEAP), "kafka.Kafka", str(self.folder / "server.properties")]
+        from deploy.local import ahead
+
+        java = self.java()
+        more = ahead.use(java) if self.options is None else self.options
+        return [java[0], *more, *java[1:], "kafka.Kafka", str(self.folder / "server.properties")]
+
+    def java(self) -> list[str]:
+        """The broker's Java with its jars."""
+        self._classpath = self._classpath or jars.kafka_classpath()
+        return self._java(HEAP)
 
     def answers(self) -> bool:
         """Whether the broker is registered and takes requests."""
@@ -98,7 +112,7 @@ class Kafka(Server):
 
     def _java(self, heap: str) -> list[str]:
         return [
-            jars.java(), f"-Xmx{heap}", f"-Xms{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=4",
+            jars.java(), f"-Xmx{heap}", f"-Xms{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", self._classpath,
         ]  # fmt: skip
 

@@ -27,9 +27,11 @@ _CLAIM_S = 0.5
 """A supervisor that was just killed holds its lock until its last thread is gone."""
 LOCAL_KEY = "sign-in.public.pem"
 AUDIT_KEY = "audit.private.pem"
+_PARTITIONS, _PARTITIONS_MOST = "BATON_PARTITIONS", 8
+"""Of the keyed topics. Two a core are enough: each that a transaction writes to is a request of its own."""
 FOLLOWS = 10
-"""How far processes yield on a full machine on which no decision and no door rests. With equal shares for all twelve
-the worker had a third of a core, and everybody waited for it."""
+"""How far processes yield on a full machine on which no decision and no door rests. With equal shares for all the
+worker had a third of a core, and everybody waited for it."""
 Status = dict[str, Any]
 _LEFT_RUNNING: list["subprocess.Popen[bytes]"] = []
 """Supervisors that this process started and does not wait for: they outlive it."""
@@ -52,9 +54,13 @@ def baton(*arguments: str) -> list[str]:
 
 
 def plan(given: Addresses, options: StackOptions, folder: Path) -> Plan:
-    """Topics, policy and tables first; then workers, streams, projector, scores, notifier, webhooks, gateway."""
+    """Topics, policy and tables first; then workers, streams, projector, followers, gateway."""
     gateway_port = options.gateway_port or free_port()
-    environment = {"BATON_HOME": str(folder), "BATON_GATEWAY_PORT": str(gateway_port)}
+    environment = _partitions(given, options.workers, folder) | {
+        "BATON_HOME": str(folder),
+        "BATON_GATEWAY_PORT": str(gateway_port),
+    }
+    environment["PYTHONDONTWRITEBYTECODE"] = ""  # compiled once: to do it at each start anew is most of the start
     if not any(os.environ.get(f"BATON_SIGN_IN_{name}") for name in ("JWKS", "KEY_FILE")):
         environment["BATON_SIGN_IN_KEY_FILE"] = str(folder / LOCAL_KEY)  # `baton setup` makes it
     if not os.environ.get("BATON_AUDIT_KEY_FILE"):
@@ -63,11 +69,8 @@ def plan(given: Addresses, options: StackOptions, folder: Path) -> Plan:
     for name, nice, role, more in (
         *((f"worker-{slot}", 0, "worker", ["run", "worker", "--slot", str(slot)]) for slot in range(options.workers)),
         ("streams", 0, "worker", ["run", "streams"]),
-        ("eta", FOLLOWS, "worker", ["run", "eta"]),
         ("projector", 0, "projector", ["run", "projector"]),
-        ("scores", FOLLOWS, "worker", ["run", "scores"]),
-        ("notifier", FOLLOWS, "notifier", ["run", "notifier"]),
-        ("webhooks", 0, "webhooks", ["run", "webhooks"]),
+        ("followers", FOLLOWS, "notifier", ["run", "followers"]),
     ):
         port, argv = free_port(), baton(*more, "--health-port")
         url = f"http://127.0.0.1:{port}/ready"
@@ -79,6 +82,24 @@ def plan(given: Addresses, options: StackOptions, folder: Path) -> Plan:
         url = f"http://127.0.0.1:{port}/ready"
         processes.append(ProcessSpec(name, baton("run", "gateway", *its_own), url, role="baton_gateway"))
     return Plan(given, environment, [baton("setup", "--speed", str(options.speed))], processes)
+
+
+def _partitions(given: Addresses, workers: int, folder: Path) -> dict[str, str]:
+    """As the folder's topics have them; of new ones two a core. Raises StartFailed for more workers than that."""
+    said = os.environ.get(_PARTITIONS)
+    if given.kafka or said:
+        return {_PARTITIONS: said} if said else {}
+    if (folder / "kafka" / "data").exists():
+        plan_file = folder / "plan.json"
+        last = json.loads(plan_file.read_text())["environment"] if plan_file.exists() else {}
+        said = last.get(_PARTITIONS, str(_PARTITIONS_MOST))  # as an older release made them
+        if workers > int(said):
+            raise StartFailed(
+                f"{workers} workers are wanted, and the topics in {folder} have {said} partitions, of which each has "
+                f"one at least; another BATON_HOME is given more by {_PARTITIONS}"
+            )
+        return {_PARTITIONS: said}
+    return {_PARTITIONS: str(max(workers, min(_PARTITIONS_MOST, 2 * (os.cpu_count() or 1))))}
 
 
 def up(folder: Path, made: Plan, told: Callable[[str], None]) -> Status:

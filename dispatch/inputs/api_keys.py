@@ -46,8 +46,7 @@ class ApiKeyFollower(Follower[KnownKeys]):
     """Keeps keys true to the topic."""
 
     def __init__(self, brokers: str, namespace: str, known: KnownKeys) -> None:
-        client = {"fetch.wait.max.ms": 100}
-        super().__init__("api-keys", known, (topics.API_KEYS,), brokers=brokers, namespace=namespace, client=client)
+        super().__init__("api-keys", known, (topics.API_KEYS,), brokers=brokers, namespace=namespace)
 
     def _begin(self) -> tuple[list[TopicPartition], set[str]]:
         """A topic that is not there is followed from when it is made."""

@@ -68,8 +68,7 @@ class ArrivalsFollower(Follower[Arrivals]):
     wrong = _WRONG
 
     def __init__(self, brokers: str, namespace: str, arrivals: Arrivals) -> None:
-        client = {"fetch.wait.max.ms": 500}
-        super().__init__("arrivals", arrivals, (topics.ETA_MODEL,), brokers=brokers, namespace=namespace, client=client)
+        super().__init__("arrivals", arrivals, (topics.ETA_MODEL,), brokers=brokers, namespace=namespace)
 
     def _begin(self) -> tuple[list[TopicPartition], set[str]]:
         """Raises confluent_kafka.KafkaException, too, when the topic is not there."""

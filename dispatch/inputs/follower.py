@@ -3,6 +3,8 @@
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
@@ -14,6 +16,8 @@ from dispatch.log.lag import LAGS
 
 _AT_ONCE = 500
 """Messages asked for at a time; `consume` waits for so many or until its time is over."""
+WAIT_MS = 500
+"""What comes is answered at once; an answer that nothing came costs the broker as much as one with a record."""
 Known = TypeVar("Known")
 
 
@@ -35,7 +39,7 @@ class Follower(ABC, Generic[Known]):
         *,
         brokers: str,
         namespace: str,
-        client: Mapping[str, Any],
+        client: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self._known = known
         self._topics = {namespace + topic.name: topic for topic in followed}
@@ -50,6 +54,7 @@ class Follower(ABC, Generic[Known]):
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "isolation.level": "read_committed",
+                "fetch.wait.max.ms": WAIT_MS,
                 **client,
             }
         )
@@ -107,6 +112,13 @@ class Follower(ABC, Generic[Known]):
 
     def _caught_up(self) -> None:
         """Called once all is read, before the thread begins."""
+
+
+def start_all(*followers: Follower[Any]) -> None:
+    """Starts them at once: each waits for the ends of its topics. Raises what one of them raised."""
+    with ThreadPoolExecutor(len(followers), "followers") as pool:
+        for started in [pool.submit(follower.start) for follower in followers]:
+            started.result()
 
 
 def records(

@@ -62,7 +62,7 @@ class PriceFollower(Follower[PriceBoard]):
     """
 
     def __init__(self, brokers: str, namespace: str, board: PriceBoard) -> None:
-        client = {"auto.offset.reset": "earliest", "fetch.wait.max.ms": 200, "reconnect.backoff.max.ms": 1_000}
+        client = {"auto.offset.reset": "earliest", "reconnect.backoff.max.ms": 1_000}
         super().__init__("prices", board, (topics.PRICES,), brokers=brokers, namespace=namespace, client=client)
 
     def _apply(self, message: Message) -> None:

@@ -64,8 +64,7 @@ class RulesFollower(Follower[Rules]):
 
     def __init__(self, brokers: str, namespace: str, rules: Rules) -> None:
         followed = (topics.POLICIES, topics.FLAGS)
-        client = {"fetch.wait.max.ms": 100}
-        super().__init__("rules", rules, followed, brokers=brokers, namespace=namespace, client=client)
+        super().__init__("rules", rules, followed, brokers=brokers, namespace=namespace)
 
     def _begin(self) -> tuple[list[TopicPartition], set[str]]:
         """A topic that is not there is followed from when it is made."""

@@ -102,7 +102,7 @@ class StandingFollower(Follower[Standing]):
 
     def __init__(self, brokers: str, namespace: str, standing: Standing) -> None:
         followed = (topics.MODELS, topics.DRIVER_SCORES)
-        client = {"group.id": "standing-is-never-committed", "fetch.wait.max.ms": 100}
+        client = {"group.id": "standing-is-never-committed"}
         super().__init__("standing", standing, followed, brokers=brokers, namespace=namespace, client=client)
 
     def _apply(self, message: Message) -> None:

@@ -146,7 +146,7 @@ class ZoneFollower(Follower[ZoneBoard]):
 
     def __init__(self, brokers: str, namespace: str, board: ZoneBoard) -> None:
         followed = (topics.ZONES, topics.INCENTIVES, topics.ZONE_HEALTH)
-        client = {"auto.offset.reset": "earliest", "fetch.wait.max.ms": 200, "reconnect.backoff.max.ms": 1_000}
+        client = {"auto.offset.reset": "earliest", "reconnect.backoff.max.ms": 1_000}
         super().__init__("zones", board, followed, brokers=brokers, namespace=namespace, client=client)
         self._health = namespace + topics.ZONE_HEALTH.name
 

@@ -4,12 +4,23 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Protocol
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 Parts = Callable[[], Mapping[str, str]]
 """Name of a part -> "up", or what is wrong with it."""
+
+
+class Served(Protocol):
+    """A health page, served until it is stopped."""
+
+    def stop(self) -> None:
+        """Ends it."""
+
+
+Serve = Callable[[int, Parts], Served]
+"""Serves the parts at a port; 0: any."""
 
 
 class HealthServer:

@@ -18,7 +18,7 @@ from dispatch.inputs.rules import Rules, RulesFollower
 from dispatch.log import logs
 from dispatch.log.application import Record
 from dispatch.log.errors import Misconfigured
-from dispatch.log.health import HealthServer
+from dispatch.log.health import HealthServer, Serve
 from dispatch.log.lag import LAGS
 from dispatch.notices.channels import TIMEOUT_S, Channel, channels
 from dispatch.notices.intake import Intake
@@ -154,16 +154,21 @@ class Notifier:
         self._producer.produce(self._namespace + topics.DEAD_LETTERS.name, codec.encode(letter), topic.encode())
 
 
-def run(settings: Settings, stop: threading.Event, reached: Reached = lambda _step: None) -> None:
+def run(
+    settings: Settings,
+    stop: threading.Event,
+    reached: Reached = lambda _step: None,
+    health: Serve = HealthServer,
+) -> None:
     """The process."""
     rules = Rules()
     notifier = Notifier(settings, rules, reached)
     follower = RulesFollower(settings.kafka, settings.namespace, rules)
     follower.start()
-    health = HealthServer(settings.health_port, notifier.parts)
+    page = health(settings.health_port, notifier.parts)
     logger.info("started", process="notifier")
     try:
         notifier.run(stop)
     finally:
-        health.stop()
+        page.stop()
         follower.stop()

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from dispatch.config import Settings
 from dispatch.contract import topics
@@ -13,6 +14,7 @@ from dispatch.contract.records.system import DeadLetter as DeadLetterRecord
 from dispatch.core.facts import SearchNeed, SearchResult
 from dispatch.inputs.arrivals import Arrivals, ArrivalsFollower
 from dispatch.inputs.candidates import open_index
+from dispatch.inputs.follower import Follower, start_all
 from dispatch.inputs.pins import Pins, pins_of
 from dispatch.inputs.prices import OrderPrices, PriceBoard, PriceFollower
 from dispatch.inputs.quotes import seal_of
@@ -87,15 +89,14 @@ def dead_letter_record(letter: DeadLetter, worker: str) -> DeadLetterRecord:
 def run(settings: Settings, stop: threading.Event) -> None:
     """Works until stopped. Raises Fenced when another process has taken the slot."""
     rest_the_collector()
-    rules = Rules()
-    follower = RulesFollower(settings.kafka, settings.namespace, rules)
-    follower.start()
-    zones = ZoneFollower(settings.kafka, settings.namespace, ZoneBoard())
-    board = zones.start()
-    prices = PriceFollower(settings.kafka, settings.namespace, PriceBoard())
-    priced = OrderPrices(prices.start(), seal_of(settings))
-    known = StandingFollower(settings.kafka, settings.namespace, Standing())
-    index = open_index(settings)
+    at = settings.kafka, settings.namespace
+    rules, board, money, standing, arrivals = Rules(), ZoneBoard(), PriceBoard(), Standing(), Arrivals()
+    followers: tuple[Follower[Any], ...] = (
+        RulesFollower(*at, rules), ZoneFollower(*at, board), PriceFollower(*at, money),
+        StandingFollower(*at, standing), ArrivalsFollower(*at, arrivals),
+    )  # fmt: skip
+    start_all(*followers)
+    priced, index, roads = OrderPrices(money, seal_of(settings)), open_index(settings), open_roads(settings)
 
     def lookup(needs: Sequence[SearchNeed]) -> Sequence[SearchResult]:
         return index.search(needs)
@@ -108,8 +109,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         state_format=settings.state_format,
         journal=Path(settings.home) / "journal" / f"{settings.namespace}worker-{settings.slot}.json",
     )
-    learned, roads = ArrivalsFollower(settings.kafka, settings.namespace, Arrivals()), open_roads(settings)
-    search = with_standing(with_travel(lookup, roads, learned.start(), rules), known.start(), rules)
+    search = with_standing(with_travel(lookup, roads, arrivals, rules), standing, rules)
     app = application(rules, settings.namespace, search, f"worker-{settings.slot}", board, priced, pins_of(settings))
     worker = Worker(host, app, probe=crash_probe(os.environ.get(CRASH_AT, "")))
     health = HealthServer(settings.health_port, worker.parts)
@@ -119,12 +119,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
         worker.run(stop)
     finally:
         health.stop()
-        follower.stop()
-        zones.stop()
-        prices.stop()
-        learned.stop()
+        for follower in followers:
+            follower.stop()
         roads.close()
-        known.stop()
         index.close()
 
 

@@ -23,7 +23,7 @@ from dispatch.core.driver_score import Tally, scored
 from dispatch.core.policy import DriverScorePolicy
 from dispatch.inputs.rules import Rules, RulesFollower
 from dispatch.log import logs
-from dispatch.log.health import HealthServer
+from dispatch.log.health import HealthServer, Serve
 from dispatch.log.lag import LAGS
 from dispatch.log.reading import read_all, watermarks
 from dispatch.metrics.scores import SCORED, SKIPPED, TOLD
@@ -100,7 +100,7 @@ class DriverScores:
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
                 "fetch.min.bytes": 100_000,
-                "fetch.wait.max.ms": 200,
+                "fetch.wait.max.ms": 500,
                 "reconnect.backoff.max.ms": 1_000,
             }
         )
@@ -213,16 +213,16 @@ def follow(stream: DriverScores, stop: threading.Event) -> None:
         stream.close()
 
 
-def run(settings: Settings, stop: threading.Event) -> None:
+def run(settings: Settings, stop: threading.Event, health: Serve = HealthServer) -> None:
     """The process that keeps the scores."""
     rules = Rules()
     follower = RulesFollower(settings.kafka, settings.namespace, rules)
     follower.start()
     stream = DriverScores(settings, rules)
-    health = HealthServer(settings.health_port, lambda: {"scores": stream.state})
+    page = health(settings.health_port, lambda: {"scores": stream.state})
     logger.info("started", process="scores")
     try:
         follow(stream, stop)
     finally:
-        health.stop()
+        page.stop()
         follower.stop()

@@ -27,7 +27,7 @@ from dispatch.inputs.arrivals import MODEL, POSITIONS, Arrivals, Cells, take_unt
 from dispatch.inputs.rules import Rules, RulesFollower
 from dispatch.inputs.travel import Roads, open_roads
 from dispatch.log import logs
-from dispatch.log.health import HealthServer
+from dispatch.log.health import HealthServer, Serve
 from dispatch.log.lag import LAGS
 from dispatch.log.reading import watermarks
 from dispatch.metrics.arrivals import LEARNED, RECKONED, SENT, STALE, UNDER_WAY
@@ -69,8 +69,8 @@ class EtaTracker:
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
-                "fetch.min.bytes": 20_000,
-                "fetch.wait.max.ms": 100,
+                "fetch.min.bytes": 50_000,
+                "fetch.wait.max.ms": 250,
                 "reconnect.backoff.max.ms": 1_000,
             }
         )
@@ -290,14 +290,14 @@ def _differs(told: Eta | None, eta: Eta, policy: Policy) -> bool:
     return moved(told.delivery.p50_ms, eta.delivery.p50_ms, policy.eta)
 
 
-def run(settings: Settings, stop: threading.Event) -> None:
+def run(settings: Settings, stop: threading.Event, health: Serve = HealthServer) -> None:
     """The process. Raises KafkaException when another has taken its place."""
     rules = Rules()
     follower = RulesFollower(settings.kafka, settings.namespace, rules)
     follower.start()
     roads = open_roads(settings)
     tracker = EtaTracker(settings, rules, roads)
-    health = HealthServer(settings.health_port, tracker.parts)
+    page = health(settings.health_port, tracker.parts)
     logger.info("started", process="eta")
     try:
         _opened(tracker, stop)
@@ -305,7 +305,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
             tracker.turn()
     finally:
         tracker.close()
-        health.stop()
+        page.stop()
         follower.stop()
         roads.close()
 

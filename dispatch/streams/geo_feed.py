@@ -19,6 +19,7 @@ from dispatch.contract.errors import ContractError
 from dispatch.contract.records import delivery_commands, delivery_events, driver_events
 from dispatch.contract.records.system import DeadLetter, DriverHeartbeat, DriverLocation
 from dispatch.inputs.candidates.valkey import ValkeyIndex
+from dispatch.inputs.follower import start_all
 from dispatch.inputs.rules import Rules, RulesFollower
 from dispatch.inputs.zones import ZoneBoard, ZoneFollower
 from dispatch.log import logs
@@ -285,13 +286,13 @@ def _now_ms() -> int:
 
 def run(settings: Settings, stop: threading.Event) -> None:
     """The streams process."""
-    rules = Rules()
+    rules, board = Rules(), ZoneBoard()
     follower = RulesFollower(settings.kafka, settings.namespace, rules)
-    follower.start()
+    zones = ZoneFollower(settings.kafka, settings.namespace, board)
+    start_all(follower, zones)
     index = ValkeyIndex(settings.valkey, settings.namespace, timeout_ms=1_000)
     feed = GeoFeed(settings, rules, index)
-    zones = ZoneFollower(settings.kafka, settings.namespace, ZoneBoard())
-    zone_feed = ZoneFeed(settings, rules, zones.start())
+    zone_feed = ZoneFeed(settings, rules, board)
     zone_feed.start()
     price_feed = PriceFeed(settings, rules)
     price_feed.start()

@@ -16,7 +16,7 @@ from dispatch.contract.records.system import DeadLetter, Notice, WebhookEndpoint
 from dispatch.log import logs
 from dispatch.log.application import Record
 from dispatch.log.errors import Misconfigured
-from dispatch.log.health import HealthServer
+from dispatch.log.health import HealthServer, Serve
 from dispatch.log.lag import LAGS
 from dispatch.webhooks.intake import Intake
 from dispatch.webhooks.ledger import cause
@@ -166,12 +166,13 @@ def run(
     stop: threading.Event,
     reached: Reached = lambda _step: None,
     resolve: Resolve = resolved,
+    health: Serve = HealthServer,
 ) -> None:
     """The process."""
     webhooks = Webhooks(settings, reached, resolve)
-    health = HealthServer(settings.health_port, webhooks.parts)
+    page = health(settings.health_port, webhooks.parts)
     logger.info("started", process="webhooks")
     try:
         webhooks.run(stop)
     finally:
-        health.stop()
+        page.stop()

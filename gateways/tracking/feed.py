@@ -32,8 +32,8 @@ FOR_OPERATIONS = (
     events.DeliveryReturned, events.DeliveryCancelled, ZoneHealth, DriverScored, Notice,
 )  # fmt: skip
 _SUBJECTS = frozenset(codec.subject(kind) for kind in FOR_OPERATIONS)
-_GATHERED_BYTES = 20_000
-"""Waited for, a tenth of a second at most: a record at a time costs ten times as much."""
+_GATHERED_BYTES, _GATHERED_MS = 20_000, 100
+"""Waited for, so long at most: a record at a time costs ten times as much."""
 logger = logs.get("gateways.tracking.feed")
 
 
@@ -110,7 +110,8 @@ class Feed:
     def _run(self) -> None:
         tail(
             self._brokers, self._stopping, self._begin, self._hand_over,
-            told=self._tell, between=self._fetch_wanted, fetch_min_bytes=_GATHERED_BYTES,
+            told=self._tell, between=self._fetch_wanted,
+            fetch_min_bytes=_GATHERED_BYTES, fetch_wait_max_ms=_GATHERED_MS,
         )  # fmt: skip
 
     def _tell(self, state: str) -> None:

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from signing import AUDIENCE, EC, ED, ISSUER, RSA, STRANGER, claims, jwks, part, signed, token
 
 from dispatch.log.errors import Misconfigured
-from gateways.access.keyring import FetchedKeys, FixedKeys, KeysUnknown, key_id, keys_in
+from gateways.access.keyring import FetchedKeys, FixedKeys, Key, KeysUnknown, key_id, keys_in
 from gateways.access.principal import Principal
-from gateways.access.tokens import LARGEST_TOKEN, TokenRefused, Tokens, Wanted
+from gateways.access.tokens import LARGEST_TOKEN, LEEWAY_S, TokenRefused, Tokens, Wanted
 
 KEYS = FixedKeys(keys_in(jwks()))
 NOW_S = int(time.time())
@@ -238,3 +238,44 @@ def test_an_issuer_that_answers_nonsense_gives_no_keys(document: bytes) -> None:
         await keys.close()
 
     asyncio.run(run())
+
+
+class Turning:
+    """One key, which may be withdrawn or made anew."""
+
+    def __init__(self) -> None:
+        self.keys = keys_in(jwks())
+
+    async def key(self, kid: str) -> Key | None:
+        return self.keys.get(kid)
+
+    async def close(self) -> None:
+        """There is nothing to end."""
+
+
+def test_a_token_is_verified_once_and_believed_while_it_lives_and_its_key_is_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    moment_s, keys, verified = float(NOW_S), Turning(), []
+    right = jwt.decode
+    monkeypatch.setattr(jwt, "decode", lambda *given, **more: (verified.append(1), right(*given, **more))[1])
+    tokens = Tokens(keys, Wanted(ISSUER, AUDIENCE, 86_400), lambda: moment_s)
+
+    def again(text: str = GOOD) -> Principal:
+        return asyncio.run(tokens.verify(text))
+
+    assert again() == again() == again()
+    assert len(verified) == 1
+    with pytest.raises(TokenRefused, match="signature"):
+        again(ATTACKS["another payload"])
+    keys.keys = keys_in(jwks())  # fetched anew: other objects, which say the same
+    assert again().subject == "ana"
+    assert len(verified) == 3
+    moment_s += 600 + LEEWAY_S + 1
+    with pytest.raises(TokenRefused, match="has expired"):
+        again()
+    moment_s = float(NOW_S)
+    assert again().subject == "ana"
+    keys.keys = {}
+    with pytest.raises(TokenRefused, match="key that is not known"):
+        again()

@@ -14,15 +14,15 @@ from command import BATON, Said, baton, environment
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.demo import city
+from dispatch.followers import ALL
 from dispatch.metrics.catalogue import SECTIONS
 
 pytestmark = pytest.mark.servers
 SPEED = "60"
 ORDERS = 6
 CONSUMERS = {
-    "worker": {"worker", "rules"}, "streams": {"streams", "zone_health"}, "eta": {"eta"}, "scores": {"scores"},
-    "projector": {"projector"}, "notifier": {"notifier"}, "webhooks": {"webhooks"},
-    "gateway": {"offers", "following"},
+    "worker": {"worker", "rules"}, "streams": {"streams", "zone_health"}, "projector": {"projector"},
+    "followers": {"eta", "scores", "notifier", "webhooks"}, "gateway": {"offers", "following"},
 }  # fmt: skip
 
 
@@ -102,8 +102,7 @@ def test_status_names_every_part_with_its_address_and_restarts(home: Path, stack
     assert header.split() == ["part", "state", "pid", "address", "up", "for", "restarts"]
     parts = {row.split()[0]: row for row in rows}
     assert list(parts) == [
-        "kafka", "postgres", "valkey", "worker-0", "streams", "eta", "projector", "scores", "notifier",
-        "webhooks", "gateway",
+        "kafka", "postgres", "valkey", "worker-0", "streams", "projector", "followers", "gateway",
     ]  # fmt: skip
     for name, row in parts.items():
         assert re.search(rf"^ ?{name} +up +\d+ +\S+ +\d+ s +0 *$", row), row
@@ -116,14 +115,13 @@ def test_every_process_shows_its_metrics_where_prometheus_is_told_to_look(home: 
     said = baton(home, "metrics", "scrape", "--targets")
     assert (said.code, said.error) == (0, "")
     where = {group["labels"]["process"]: group["targets"][0] for group in json.loads(said.out)}
-    assert set(where) == {
-        "worker-0", "streams", "eta", "projector", "scores", "notifier", "webhooks", "gateway",
-    }  # fmt: skip
+    assert set(where) == {"worker-0", "streams", "projector", "followers", "gateway"}
     for process, address in where.items():
         answer = httpx.get(f"http://{address}/metrics", timeout=10)
         assert answer.status_code == 200, process
         families = {family.name: family for family in text_string_to_metric_families(answer.text)}
-        mine = [section for section in SECTIONS if process.partition("-")[0] in section.processes]
+        runs = set(ALL) if process == "followers" else {process.partition("-")[0]}
+        mine = [section for section in SECTIONS if runs & set(section.processes)]
         wanted = {metric.name.removesuffix("_total") for section in mine for metric in section.metrics}
         assert wanted <= set(families), process
         ours = {name for name in families if name.startswith(("baton_", "feature_flag"))}

@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 import pytest
-from small_stack import CHILD, a_plan, alive, part, quiet, until
+from small_stack import CHILD, GIVEN, a_plan, alive, part, quiet, until
 from typer.testing import CliRunner
 
 from deploy.local import Addresses, StartFailed, Valkey
@@ -105,11 +105,8 @@ def test_the_plan_of_a_whole_stack_names_every_process(tmp_path: Path, monkeypat
         "worker-0",
         "worker-1",
         "streams",
-        "eta",
         "projector",
-        "scores",
-        "notifier",
-        "webhooks",
+        "followers",
         "gateway",
         "gateway-1",
     ]
@@ -120,6 +117,29 @@ def test_the_plan_of_a_whole_stack_names_every_process(tmp_path: Path, monkeypat
     assert "BATON_AUDIT_KEY_FILE" not in plan(Addresses(), StackOptions(), tmp_path).environment
     monkeypatch.setenv("BATON_SIGN_IN_JWKS", "https://issuer.test/keys")
     assert "BATON_SIGN_IN_KEY_FILE" not in plan(Addresses(), StackOptions(), tmp_path).environment
+
+
+def test_a_folder_keeps_the_partitions_that_its_topics_were_made_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BATON_PARTITIONS", raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+
+    def partitions(workers: int = 1, given: Addresses = Addresses()) -> str | None:  # noqa: B008
+        return plan(given, StackOptions(workers=workers), tmp_path).environment.get("BATON_PARTITIONS")
+
+    assert partitions() == "4", "two a core"
+    assert partitions(workers=6) == "6", "one a worker at least"
+    assert partitions(given=GIVEN) is None, "topics of others are theirs"
+    (tmp_path / "kafka" / "data").mkdir(parents=True)
+    assert partitions() == "8", "as an older release made them"
+    (tmp_path / "plan.json").write_text(Plan(Addresses(), {"BATON_PARTITIONS": "4"}, [], []).dump())
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    assert partitions() == "4"
+    with pytest.raises(StartFailed, match=r"5 workers are wanted, and the topics in .* have 4 partitions"):
+        partitions(workers=5)
+    monkeypatch.setenv("BATON_PARTITIONS", "3")
+    assert partitions(workers=5) == "3"
 
 
 @pytest.mark.parametrize(
