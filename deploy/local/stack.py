@@ -29,9 +29,9 @@ LOCAL_KEY = "sign-in.public.pem"
 AUDIT_KEY = "audit.private.pem"
 _PARTITIONS, _PARTITIONS_MOST = "BATON_PARTITIONS", 8
 """Of the keyed topics. Two a core are enough: each that a transaction writes to is a request of its own."""
-FOLLOWS = 10
-"""How far processes yield on a full machine on which no decision and no door rests. With equal shares for all the
-worker had a third of a core, and everybody waited for it."""
+FOLLOWS = 5
+"""How far the process yields on a full machine on which no decision and no door rests. It has a third of another's
+share, as much as three had when each was a process; with equal shares for all the worker had a third of a core."""
 Status = dict[str, Any]
 _LEFT_RUNNING: list["subprocess.Popen[bytes]"] = []
 """Supervisors that this process started and does not wait for: they outlive it."""
