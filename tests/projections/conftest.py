@@ -15,5 +15,5 @@ def stack(servers: Addresses, namespace: str, database: str) -> Iterator[Stack]:
     yield made
     made.stop()
     with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("DROP SCHEMA public, analytics CASCADE")
         connection.execute("CREATE SCHEMA public")

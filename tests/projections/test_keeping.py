@@ -288,6 +288,20 @@ def test_the_months_to_come_are_there_before_anybody_waits_for_them(
         assert f"eta_accuracy_{month:%Y_%m}" in there(owner, "eta_accuracy")
 
 
+def test_of_two_that_make_one_month_at_once_one_waits_and_finds_it(address: str) -> None:
+    statement = "SELECT baton_month('public', 'deliveries', '2020-01-01')"
+    found: list[Any] = []
+    with psycopg.connect(address) as one, psycopg.connect(address) as other:
+        assert one.execute(statement).fetchone() == (True,)
+        waiting = threading.Thread(target=lambda: found.append(other.execute(statement).fetchone()))
+        waiting.start()
+        time.sleep(0.5)
+        assert found == []
+        one.commit()
+        waiting.join()
+    assert found == [(False,)]
+
+
 def test_retention_is_changed_with_actor_and_reason_and_the_change_is_kept(
     address: str, owner: psycopg.Connection[Any]
 ) -> None:

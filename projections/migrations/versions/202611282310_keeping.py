@@ -76,7 +76,8 @@ BEGIN
     END IF;
     IF to_regclass(format('%I.%I', room, part)) IS NOT NULL THEN RETURN false; END IF;
     PERFORM pg_advisory_xact_lock(hashtext('baton_month'), hashtext(room || parent));
-    IF to_regclass(format('%I.%I', room, part)) IS NOT NULL THEN RETURN false; END IF;
+    PERFORM FROM pg_class WHERE relname = part AND relnamespace = room::regnamespace;
+    IF FOUND THEN RETURN false; END IF;  -- made while this one waited; to_regclass might remember that it was not
     EXECUTE format('CREATE TABLE %I.%I (LIKE %I.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',
                    room, part, room, parent);
     EXECUTE format('COMMENT ON TABLE %I.%I IS %L', room, part,
