@@ -20,8 +20,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import broker, cost, decisions, eta, peers, presence, sockets, tracking, webhooks, whole, zones
-from deploy.local import Kafka
+from bench import broker, cost, decisions, eta, peers, presence, projection, sockets, tracking, webhooks, whole, zones
+from deploy.local import Addresses, Kafka
 from dispatch.log.collector import rest_the_collector
 from dispatch.log.logs import configure
 
@@ -163,6 +163,11 @@ def measure_webhooks(status: dict[str, Any]) -> Figures:
     return {**webhooks.first_tries(status)}
 
 
+def measure_projection(addresses: Addresses) -> Figures:
+    """Events into all tables, seen in time, made again."""
+    return projection.run(addresses)
+
+
 def measure_zones(_nothing: None) -> Figures:
     """Which of 5,000 polygons a place lies in."""
     return {**zones.lookups()}
@@ -187,6 +192,7 @@ PARTS: dict[str, tuple[Callable[[], Any], Callable[[Any], Figures]]] = {
     "sockets": (whole.running, measure_sockets),
     "tracking": (whole.running, measure_tracking),
     "webhooks": (webhooks.running, measure_webhooks),
+    "projection": (projection.running, measure_projection),
     "zones": (nullcontext, measure_zones),
     "eta": (nullcontext, measure_eta),
 }
