@@ -25,12 +25,9 @@ class Months(Protocol):
         """Sees to it that the partitions of these rows are there."""
 
 
-def noted(topic: str, record: Record) -> Rows | None:
-    """The rows of a record; None: its topic is not noted. Raises ContractError."""
-    models = _BY_TOPIC.get(topic)
-    if models is None:
-        return None
-    rows = {model.table: model.read(record) for model in models}
+def noted(topic: str, record: Record) -> Rows:
+    """The rows of a record of a topic that is noted. Raises ContractError."""
+    rows = {model.table: model.read(record) for model in _BY_TOPIC[topic]}
     return {table: [read] if isinstance(read, dict) else list(read) for table, read in rows.items() if read is not None}
 
 

@@ -21,7 +21,7 @@ class Projection:
         self._writer = Writer(connection, self._chosen.folded, room=room)
 
     def forget(self) -> None:
-        """What is remembered of rows, and which months are there."""
+        """What is remembered of rows, and of partitions: they may have been made in a transaction that was not."""
         self._tables.forget()
         self._writer.forget()
 

@@ -15,6 +15,8 @@ from projections.models.model import Row
 from projections.noting import Rows, noted
 from projections.runtime.offsets import Place, Position
 
+_OF_EVENTS = frozenset((topics.DELIVERY_EVENTS.name, topics.DRIVER_EVENTS.name, topics.DRIVER_PLACES.name))
+
 
 class Taken(NamedTuple):
     """An event and the record that it was read from."""
@@ -75,14 +77,7 @@ def fold(
 
 
 def _take(folding: Folding, record: Record, topic: str, position: Position) -> None:
-    if topic in LATEST:
-        for model in LATEST[topic]:
-            if (read := model.read(record.key, record.value)) is not None:
-                folding.latest.setdefault(model.table, {})[read[0]] = read[1]
-    elif (rows := noted(topic, record)) is not None:
-        for table, more in rows.items():
-            folding.noted.setdefault(table, []).extend(more)
-    else:
+    if topic in _OF_EVENTS:
         event = codec.decode(record.value)
         if type(event) in WORDS:
             row = audit_row(event, record.value or b"", (topic, record.partition, record.offset), position.last_hash)
@@ -91,3 +86,10 @@ def _take(folding: Folding, record: Record, topic: str, position: Position) -> N
         elif not isinstance(event, DriverLocation):
             raise ContractError(f"a {type(event).__name__} is no event")
         folding.events.append(Taken(event, record))
+    elif topic in LATEST:
+        for model in LATEST[topic]:
+            if (read := model.read(record.key, record.value)) is not None:
+                folding.latest.setdefault(model.table, {})[read[0]] = read[1]
+    else:
+        for table, more in noted(topic, record).items():
+            folding.noted.setdefault(table, []).extend(more)

@@ -53,7 +53,7 @@ class Writer:
         connection.commit()
 
     def forget(self) -> None:
-        """A month that was there may have been dropped."""
+        """Which months are there."""
         self._months.clear()
 
     def merge(self, connection: Connection, model: Events, rows: Sequence[Row]) -> None:
