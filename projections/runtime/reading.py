@@ -71,7 +71,7 @@ def fold(
             _take(folding, record, record.topic.removeprefix(namespace), position)
         except ContractError as error:
             folding.poison.append(Poison(record, error.reason, error.place))
-        except Exception as error:  # good Avro whose values no calendar or number of ours can hold
+        except (ValueError, OverflowError, OSError, TypeError) as error:  # values that no calendar of ours can hold
             folding.poison.append(Poison(record, f"cannot be read: {type(error).__name__}: {error}", ""))
         position.next_offset = record.offset + 1
         folding.positions[place] = position
