@@ -26,7 +26,6 @@ SETTINGS: dict[str, object] = {
     "num.io.threads": 4,
     "log.cleaner.dedupe.buffer.size": 16_777_216,
     "log.cleaner.threads": 1,
-    "transaction.partition.verification.enable": "false",
 }
 """How the broker behaves, wherever it stands; docker-compose.yml says the same."""
 HEAP = "512m"
