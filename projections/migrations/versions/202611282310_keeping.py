@@ -65,34 +65,12 @@ CREATE TABLE projection_retention_history (
     changed_at timestamptz NOT NULL DEFAULT now(), actor_id text NOT NULL, reason text NOT NULL);
 CREATE INDEX projection_retention_history_table ON projection_retention_history (table_name, change_no DESC);
 """
-_MONTH = """
-CREATE OR REPLACE FUNCTION baton_month(room text, parent text, month date) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE first date := date_trunc('month', month); part text := parent || to_char(first, '_YYYY_MM');
-BEGIN
-    IF NOT EXISTS (SELECT FROM pg_partitioned_table p JOIN pg_class c ON c.oid = p.partrelid
-                   WHERE c.relname = parent AND c.relnamespace = room::regnamespace) THEN
-        RAISE EXCEPTION '%.% is not kept by months', room, parent;
-    END IF;
-    IF to_regclass(format('%I.%I', room, part)) IS NOT NULL THEN RETURN false; END IF;
-    PERFORM pg_advisory_xact_lock(hashtext('baton_month'), hashtext(room || parent));
-    PERFORM FROM pg_class WHERE relname = part AND relnamespace = room::regnamespace;
-    IF FOUND THEN RETURN false; END IF;  -- made while this one waited; to_regclass might remember that it was not
-    EXECUTE format('CREATE TABLE %I.%I (LIKE %I.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',
-                   room, part, room, parent);
-    EXECUTE format('COMMENT ON TABLE %I.%I IS %L', room, part,
+_COMMENTED = """    EXECUTE format('COMMENT ON TABLE %I.%I IS %L', room, part,
                    coalesce(obj_description(format('%I.%I', room, parent)::regclass, 'pg_class'),
                             obj_description(to_regclass(format('public.%I', parent)), 'pg_class')));
-    EXECUTE format('ALTER TABLE %I.%I ATTACH PARTITION %I.%I FOR VALUES FROM (%L) TO (%L)',
-                   room, parent, room, part, first::timestamp AT TIME ZONE 'UTC',
-                   (first + interval '1 month') AT TIME ZONE 'UTC');
-    IF parent = 'delivery_audit_logs' THEN
-        EXECUTE format('CREATE TRIGGER audit_no_truncate BEFORE TRUNCATE ON %I.%I FOR EACH STATEMENT'
-                       ' EXECUTE FUNCTION public.refuse_change()', room, part);
-    END IF;
-    RETURN true;
-END $$;
 """
+"""A month says what its table says; in a room beside, what the live table says."""
+_BEFORE_IT = "    EXECUTE format('ALTER TABLE %I.%I ATTACH PARTITION"
 _OLD = """
 CREATE FUNCTION baton_old_months() RETURNS TABLE (
     table_name text, part text, month date, keep_days int, about_rows bigint, bytes bigint, held text)
@@ -226,10 +204,16 @@ def _check(column: str, words: tuple[str, ...]) -> str:
     return f"CHECK ({column} IN ({', '.join(repr(word) for word in words)}))"
 
 
+def _months() -> str:
+    """How months were made before: the one text of it, so that no copy grows old."""
+    made: str = context.script.get_revision("202611282230").module._MONTHS
+    return made.replace("CREATE FUNCTION baton_month", "CREATE OR REPLACE FUNCTION baton_month", 1)
+
+
 def upgrade() -> None:
     op.execute(_ROLES)
     op.execute(_RETENTION)
-    op.execute(_MONTH)
+    op.execute(_months().replace(_BEFORE_IT, _COMMENTED + _BEFORE_IT, 1))
     op.execute(_OLD)
     for table, column in NARROWER:
         op.execute(f"ALTER TABLE {table} DROP CONSTRAINT {table}_{column}_check")
@@ -245,5 +229,4 @@ def downgrade() -> None:
         op.execute(f"ALTER TABLE {table} DROP CONSTRAINT {table}_{column}_words")
     for (table, column), words in NARROWER.items():
         op.execute(f"ALTER TABLE {table} ADD CONSTRAINT {table}_{column}_check {_check(column, words)} NOT VALID")
-    before = context.script.get_revision("202611282230").module
-    op.execute(before._MONTHS.replace("CREATE FUNCTION baton_month", "CREATE OR REPLACE FUNCTION baton_month", 1))
+    op.execute(_months())
