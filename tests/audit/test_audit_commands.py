@@ -108,7 +108,8 @@ def test_the_public_half_of_the_key_is_enough_to_verify(run: Run) -> None:
     assert run("verify", "--key", "public.pem", BATON_AUDIT_KEY_FILE="").returncode == 0
     (run.folder / "other.pem").write_bytes(keys.made())
     assert run("verify", "--key", "other.pem").returncode == 1
-    assert "were not looked at, for want of a key" in run("verify", BATON_AUDIT_KEY_FILE="").stdout
+    said = run("verify", BATON_AUDIT_KEY_FILE="")
+    assert "were not looked at, for want of a key" in " ".join(said.stdout.split()), said
 
 
 def test_a_delivery_is_exported_and_checked_with_the_public_key_alone(run: Run) -> None:

@@ -205,7 +205,7 @@ def test_restored_states_remember_commands_and_timers(dispatch: Any, workers: An
 
 
 def test_the_broker_killed_and_started_again_loses_nothing(tmp_path: Any, namespace: str) -> None:
-    from conftest import Dispatch, Workers  # type: ignore[attr-defined]
+    from running import Dispatch, Workers
 
     kafka = Kafka(tmp_path / "own")
     kafka.start()
