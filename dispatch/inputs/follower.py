@@ -16,8 +16,8 @@ from dispatch.log.lag import LAGS
 
 _AT_ONCE = 500
 """Messages asked for at a time; `consume` waits for so many or until its time is over."""
-WAIT_MS = 500
-"""What comes is answered at once; an answer that nothing came costs the broker as much as one with a record."""
+WAIT_MS = 100
+"""So long a record may wait behind a fetch that found nothing."""
 Known = TypeVar("Known")
 
 

@@ -100,7 +100,7 @@ class DriverScores:
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
                 "fetch.min.bytes": 100_000,
-                "fetch.wait.max.ms": 500,
+                "fetch.wait.max.ms": 200,
                 "reconnect.backoff.max.ms": 1_000,
             }
         )

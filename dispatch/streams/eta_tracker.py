@@ -69,8 +69,8 @@ class EtaTracker:
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
-                "fetch.min.bytes": 50_000,
-                "fetch.wait.max.ms": 250,
+                "fetch.min.bytes": 20_000,
+                "fetch.wait.max.ms": 100,
                 "reconnect.backoff.max.ms": 1_000,
             }
         )

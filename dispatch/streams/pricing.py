@@ -75,7 +75,7 @@ class PriceFeed:
                 "enable.partition.eof": True,
                 "auto.offset.reset": "earliest",
                 "isolation.level": "read_committed",
-                "fetch.wait.max.ms": 500,
+                "fetch.wait.max.ms": 250,
                 "reconnect.backoff.max.ms": 1_000,
             }
         )

@@ -103,7 +103,7 @@ class ZoneFeed:
                 "auto.offset.reset": "earliest",
                 "isolation.level": "read_committed",
                 "fetch.min.bytes": 100_000,
-                "fetch.wait.max.ms": 500,
+                "fetch.wait.max.ms": 250,
                 "reconnect.backoff.max.ms": 1_000,
             }
         )
