@@ -11,7 +11,7 @@ _AGAIN_S = 0.5
 _AT_ONCE = 500
 _POLL_S = 0.2
 WAIT_MS = 100
-"""So long a committed record may wait behind a fetch that found nothing; at 500 robots missed short offers."""
+"""So long a committed record may wait behind a fetch that found nothing."""
 
 
 def tail(
