@@ -262,7 +262,10 @@ def drivers(
 @app.command()
 def demo(
     count: Annotated[int, typer.Option("--drivers", min=1, max=2_000, help="Robo-drivers.")] = 80,
-    speed: Annotated[float, typer.Option(min=1, max=1000, help="How many times faster the city lives.")] = 60,
+    speed: Annotated[
+        float | None,
+        typer.Option(min=1, max=1000, help="The city lives so many times as fast; else as the machine can."),
+    ] = None,
     orders: Annotated[int, typer.Option(min=1, help="At most so many orders of the sample.")] = 600,
 ) -> None:
     """The main job on real servers: a sample evening of 600 orders, watched live and checked at the end."""

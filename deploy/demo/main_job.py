@@ -14,6 +14,7 @@ from rich.live import Live
 
 from deploy.demo.feed import NotSent, feed
 from deploy.demo.order_file import read
+from deploy.demo.pace import FASTEST, measured, pace
 from deploy.demo.tally import Tally
 from deploy.demo.view import render
 from deploy.local import Addresses, StartFailed
@@ -32,8 +33,8 @@ _SETTLE_S = 90.0
 _QUIET_S = 3.0
 
 
-def run(settings: Settings, console: Console, *, drivers: int, speed: float, orders: int) -> int:
-    """0 when every rule held and every order was settled, else 1."""
+def run(settings: Settings, console: Console, *, drivers: int, speed: float | None, orders: int) -> int:
+    """0 when every rule held and every order was settled, else 1. Without a speed: as fast as this machine follows."""
     folder = (settings.home / "demo").resolve()
     clear(folder)
     given = Addresses(settings.kafka, settings.postgres, settings.valkey)
@@ -42,6 +43,8 @@ def run(settings: Settings, console: Console, *, drivers: int, speed: float, ord
     )
     began = time.monotonic()
     with console.status("starting") as line:
+        if speed is None and (speed := pace(measured(lambda: list(read(SAMPLE))))) < FASTEST:
+            console.print(f"This machine is slow today: the city lives {speed:g} times as fast, not {FASTEST:g}")
         said = up(folder, plan(given, StackOptions(speed=speed), folder), line.update)
     console.print(
         f"Up after {time.monotonic() - began:.1f} s; {drivers} drivers sign on, the city lives {speed:g} times as fast"

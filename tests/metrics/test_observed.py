@@ -1,6 +1,5 @@
 """What is counted from events: each figure in the domain's words, and the whole against a naive count."""
 
-import time
 from collections import Counter, defaultdict
 from typing import Any, get_args
 
@@ -367,15 +366,3 @@ def after_loss(known: list[Any]) -> Counter[str]:
         elif isinstance(one, ENDS):
             counts["ended"] += lost
     return +counts
-
-
-def test_twenty_thousand_events_are_counted_in_a_fraction_of_a_second() -> None:
-    """The projector has some 100 us for an event; this takes a few of them, on a machine however busy."""
-    figures = Figures()
-    told = [one for number in range(2_000) for one in
-            Life(f"d{number}").offered(0).refused(4).offered(5).accepted(9).assigned(9).picked_up(600).delivered(1500)
-            .events]  # fmt: skip
-    began = time.thread_time()
-    figures.observe(told, NOW_MS + 1_500 * S)
-    each_us = (time.thread_time() - began) / len(told) * 1e6
-    assert each_us < 30, f"{each_us:.1f} us an event"
