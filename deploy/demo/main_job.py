@@ -43,8 +43,10 @@ def run(settings: Settings, console: Console, *, drivers: int, speed: float | No
     )
     began = time.monotonic()
     with console.status("starting") as line:
-        if speed is None and (speed := pace(measured(lambda: list(read(SAMPLE))))) < FASTEST:
-            console.print(f"This machine is slow today: the city lives {speed:g} times as fast, not {FASTEST:g}")
+        if speed is None:
+            speed = pace(measured(lambda: list(read(SAMPLE))))
+            if speed < FASTEST:
+                console.print(f"This machine is slow today: the city lives {speed:g} times as fast, not {FASTEST:g}")
         said = up(folder, plan(given, StackOptions(speed=speed), folder), line.update)
     console.print(
         f"Up after {time.monotonic() - began:.1f} s; {drivers} drivers sign on, the city lives {speed:g} times as fast"
