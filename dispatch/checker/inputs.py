@@ -1,0 +1,89 @@
+"""What came in, beside what became of it: every record is decided, refused (a decision too) or set aside, and once."""
+
+from typing import Any
+
+from dispatch.checker.report import Findings, Place
+from dispatch.contract import identity
+from dispatch.contract.records import inbound
+from dispatch.contract.records.system import DeadLetter, Decision
+
+Source = tuple[str, int, int]
+
+
+class Inputs:
+    """Takes commands, orders, dead letters and the ids of what was decided, in any order."""
+
+    def __init__(self, findings: Findings) -> None:
+        self.waiting: dict[str, Place] = {}
+        """Commands and orders whose decision was not read yet, by command id."""
+        self.unsent: dict[str, tuple[Place, str, int]] = {}
+        """Decided commands whose record was not read yet: where, by which aggregate, when."""
+        self.letters: set[Source] = set()
+        self.timer_letters: set[tuple[bytes, bytes]] = set()
+        """Aggregate and timer of those set aside."""
+        self._unreadable: list[Place] = []
+        self._reached: dict[tuple[str, int], int] = {}
+        self._findings = findings
+
+    def arrived(self, command_id: str, place: Place, decided: Any) -> None:
+        """One record that is to be decided; `decided`: the ids of what was."""
+        if command_id in decided:
+            unsent = self.unsent.pop(command_id, None)
+            if unsent is not None:
+                self._decided(place, *unsent)
+        elif command_id not in self.waiting:
+            self.waiting[command_id] = place
+
+    def order(self, order: Any, place: Place, decided: Any) -> None:
+        """One record of the inbound topic: the command that it becomes has an id that follows from it."""
+        if not isinstance(order, inbound.Inbound):
+            self._unreadable.append(place)
+            return
+        name = identity.delivery_id(order.seller_id, order.seller_order_id)
+        purpose = f"inbound {type(order).__name__} {order.seller_id} {order.message_id}"
+        self.arrived(identity.command_id(name, purpose), place, decided)
+
+    def decided(self, decision: Decision, place: Place, *, by_worker: bool) -> None:
+        """A command had its decision; one that a worker gave to itself need not be in the log."""
+        sent = self.waiting.pop(decision.command_id, None)
+        if sent is not None:
+            self._decided(sent, place, decision.aggregate_id, decision.now_ms)
+        elif not by_worker:
+            self.unsent[decision.command_id] = (place, decision.aggregate_id, decision.now_ms)
+
+    def unreadable(self, place: Place) -> None:
+        """A record that cannot be read: it must be a dead letter."""
+        self._unreadable.append(place)
+
+    def letter(self, letter: DeadLetter, place: Place) -> None:
+        """A record that was set aside."""
+        source = (letter.source_topic, letter.partition, letter.offset)
+        if letter.offset < 0:
+            self.timer_letters.add((letter.key or b"", letter.value or b""))
+        elif source in self.letters:
+            self._findings.add(13, place, f"{'/'.join(map(str, source))} is set aside a second time")
+        self.letters.add(source)
+
+    def finish(self, *, quiescent: bool, cut: bool) -> None:
+        """What only the whole log shows."""
+        for place in self._unreadable:
+            passed = place.offset < self._reached.get(place[:2], -1)
+            if place[:3] not in self.letters and (quiescent or passed):
+                self._findings.add(13, place, "cannot be read or is no such record, and is no dead letter")
+        for command_id, place in self.waiting.items():
+            passed = place.offset < self._reached.get(place[:2], -1)
+            if place[:3] in self.letters or not (quiescent or passed):
+                continue
+            how = "and later ones were" if passed else "and all is quiet"
+            self._findings.add(13, place, f"command {command_id} was not decided, {how}")
+        if not cut:
+            for command_id, (place, name, _) in self.unsent.items():
+                self._findings.add(12, place, f"{name} decided {command_id}, which nobody sent")
+
+    def _decided(self, sent: Place, place: Place, name: str, now_ms: int) -> None:
+        key = (sent.topic, sent.partition)
+        self._reached[key] = max(self._reached.get(key, -1), sent.offset)
+        if now_ms < sent.at_ms:
+            self._findings.add(
+                12, place, f"{name} decided at {now_ms} what was sent {sent.at_ms - now_ms} ms later, at {sent}"
+            )
