@@ -93,6 +93,9 @@ class Decisions:
         if command.reply_to >= 0:
             told = Told(decision.outcome, decision.reason, decision.version_before + decision.events)
             self.tells.setdefault(command_id, []).append(told)
+        if isinstance(command, TIMERS) and not decision.events:
+            what = f"{command.timer} {command.ref}".strip()
+            self._findings.add(11, place, f"{what} of {name}, due at {command.due_at_ms}, is decided without effect")
         if (decision.outcome == "accepted") != (decision.events > 0):
             self._findings.add(7, place, f"{command_id} is {decision.outcome} with {decision.events} events")
         history.decisions.append((decision, command, place))
@@ -117,8 +120,7 @@ class Decisions:
             return True
         count, where = before
         if isinstance(command, TIMERS):
-            if decision.events:
-                self._findings.add(11, place, f"timer {decision.command_id} had effect before, at {where}")
+            self._findings.add(11, place, f"timer {decision.command_id} was decided before, at {where}")
         elif decision.events or isinstance(command, INTERNAL) or history.count - count <= REMEMBERED:
             self._findings.add(7, place, f"command {decision.command_id} was decided before, at {where}")
         return False

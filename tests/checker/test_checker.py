@@ -114,6 +114,13 @@ def stored_without_timers(value: bytes) -> bytes:
     return msgspec.msgpack.encode(envelope)
 
 
+def place_of_timer(log: Log) -> int:
+    """Which of the decisions is the first of a timer."""
+    decisions = [found for record in log if type(found := content(record)) is Decision]
+    return next(number for number, found in enumerate(decisions)
+                if isinstance(codec.decode(found.command), dc.DeliveryTimerDue))  # fmt: skip
+
+
 ELSE = "22222222-2222-5222-8222-222222222222"
 WRONG: list[tuple[int, str, Spoil]] = [
     (1, "a capacity that is none", changed(dr.DriverSignedOn, capacity=0)),
@@ -140,6 +147,11 @@ WRONG: list[tuple[int, str, Spoil]] = [
     (10, "a release twice", twice(dr.DriverReservationReleased)),
     (11, "a timer that was not set", changed(de.OfferExpired, causation_id=ELSE)),
     (11, "the loss left out whose grace ends", without(de.DriverLost)),
+    (
+        11,
+        "a timer that had no effect",
+        lambda log: changed(Decision, place_of_timer(log), outcome="duplicate", events=0)(log),
+    ),
     (12, "a cause that nobody decided", changed(de.DriverAccepted, causation_id=ELSE)),
     (12, "a decision left out", without(Decision, 3)),
     (12, "an event before the last", changed(de.DriverAccepted, by={"at_ms": -60_000})),
