@@ -44,7 +44,7 @@ format: $(STAMP)  ## Lays the code out
 bench: $(STAMP)  ## Figures beside named peers
 	@$(BIN)/python -m bench
 
-fuzz: $(STAMP)  ## Odd requests at every door, the long form
+fuzz: $(STAMP)  ## Odd bytes at every decoder, odd requests at every door, the long form
 	@$(BIN)/python -m tests.fuzz
 
 chaos: $(STAMP)  ## Faults on real servers, the long form

@@ -59,5 +59,5 @@ class Reading:
 def _read(data: str) -> Any:
     try:
         return json.loads(data)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return data

@@ -28,8 +28,11 @@ def verified(secret: str, headers: Mapping[str, str], body: bytes | str) -> Webh
     given = {name.lower(): value for name, value in headers.items()}
     try:
         said = standardwebhooks.Webhook(secret).verify(body, given)
-    except (WebhookVerificationError, ValueError) as error:
+    except (WebhookVerificationError, ValueError, RecursionError) as error:
         raise NotSigned(f"not taken: {error}") from error
     if not isinstance(said, dict):
         raise NotSigned("not taken: no object")
-    return Webhook(given.get("webhook-id", ""), str(said.get("type", "")), dict(said.get("data") or {}))
+    data = said.get("data") or {}
+    if not isinstance(data, dict):
+        raise NotSigned("not taken: its data are no object")
+    return Webhook(given.get("webhook-id", ""), str(said.get("type", "")), data)

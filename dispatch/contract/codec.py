@@ -164,6 +164,14 @@ def decode_checked(data: bytes | None) -> Record:
     return record
 
 
+def document(text: str, kind: Any = Any) -> Any:
+    """The JSON that a field of a record holds, as this type. Raises Undecodable, however odd the text is."""
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise Undecodable(f"no document that can be read: {error}", "document") from error
+
+
 def digest(record: Record, *, without: frozenset[str] = frozenset()) -> str:
     """SHA-256 (hex) over the record's values, leaving out the fields named: equal content, equal digest."""
     values = {name: value for name, value in msgspec.structs.asdict(record).items() if name not in without}

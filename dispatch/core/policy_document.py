@@ -152,7 +152,7 @@ def _typed(document: dict[str, Any], kind: Any, path: Path) -> Iterator[Problem]
     """Each field by itself, so that all mistakes are told at once."""
     fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
     for name, value in document.items():
-        place = (*path, str(name))
+        place = (*path, _word(name))
         if name not in fields:
             near = difflib.get_close_matches(str(name), list(fields), 1)
             meant = f"; {near[0]} is" if near else f"; known here: {', '.join(fields)}"
@@ -172,6 +172,8 @@ def _value(value: Any, kind: Any, place: Path) -> Iterator[Problem]:
         return
     try:
         msgspec.convert(value, kind)
+    except UnicodeEncodeError:  # half a character, as JSON may spell it
+        yield Problem(place, _shown(value), "text is wanted")
     except msgspec.ValidationError as error:
         wanted = _WANTED.sub("", str(error)).replace("`", "")
         if "enum" in wanted:
@@ -184,14 +186,14 @@ def _overrides(by_zone: Any) -> Iterator[Problem]:
         yield Problem(("by_zone",), _shown(by_zone), "a table of zones is wanted")
         return
     for zone, chapters in by_zone.items():
-        place: Path = ("by_zone", str(zone))
+        place: Path = ("by_zone", _word(zone))
         if not _ZONE.fullmatch(str(zone)):
             yield Problem(place, _shown(zone), "a zone's id has 1 to 128 letters, digits or _.:@|-")
         elif not isinstance(chapters, dict):
             yield Problem(place, _shown(chapters), "a table of chapters is wanted")
         else:
             for chapter, fields in chapters.items():
-                yield from _override(place, str(chapter), fields)
+                yield from _override(place, _word(chapter), fields)
 
 
 def _override(place: Path, chapter: str, fields: Any) -> Iterator[Problem]:
@@ -246,6 +248,11 @@ def _whole(part: msgspec.Struct) -> dict[str, Any]:
         value = getattr(part, name)
         found[name] = _whole(value) if isinstance(value, msgspec.Struct) else msgspec.to_builtins(value)
     return found
+
+
+def _word(name: Any) -> str:
+    """A name as it can be told: JSON may spell half a character."""
+    return str(name).encode(errors="backslashreplace").decode()
 
 
 def _shown(value: Any) -> str:

@@ -94,7 +94,7 @@ def area_m2(area: Any) -> float:
 
 
 def shape_of(geometry: Any) -> Any:
-    """A Polygon or MultiPolygon from GeoJSON. Raises ZoneFileError without naming the feature."""
+    """A Polygon or MultiPolygon from GeoJSON, without heights. Raises ZoneFileError without naming the feature."""
     kind = geometry.get("type") if isinstance(geometry, dict) else None
     if kind not in ("Polygon", "MultiPolygon"):
         raise ZoneFileError(f"its geometry is {str(kind)[:40]!r}; a Polygon or MultiPolygon is wanted")
@@ -110,7 +110,8 @@ def shape_of(geometry: Any) -> Any:
             corners += _ring(ring)
     if corners > MAX_CORNERS:
         raise ZoneFileError(f"it has {corners} points; at most {MAX_CORNERS} are taken")
-    made = shape({"type": kind, "coordinates": geometry["coordinates"]})
+    flat = [[[point[:2] for point in ring] for ring in rings] for rings in polygons]
+    made = shape({"type": kind, "coordinates": flat[0] if kind == "Polygon" else flat})
     if not made.is_valid:
         raise ZoneFileError(f"its shape is not valid: {explain_validity(made)[:120]} (longitude latitude)")
     return made

@@ -18,7 +18,7 @@ from dispatch.log import logs
 from dispatch.log.reading import watermarks
 
 MODEL = "eta"
-_WRONG = (ContractError, msgspec.DecodeError, ValueError)
+_WRONG = (ContractError, ValueError)
 """What a record that cannot be used makes `Arrivals.apply` raise."""
 logger = logs.get("dispatch.inputs.arrivals")
 
@@ -48,14 +48,14 @@ class Arrivals:
         return self.model.shape(stage, zone, hour_of(at_ms, policy.travel), store, policy.eta)
 
     def apply(self, key: bytes | None, value: bytes | None) -> Cells | None:
-        """Takes one record. Raises ContractError, msgspec.ValidationError or ValueError and changes nothing."""
+        """Takes one record. Raises ContractError or ValueError and changes nothing."""
         if value is None:
             self.model.forget((key or b"").decode(errors="replace"))
             return None
         record = codec.decode_checked(value)
         if not isinstance(record, ModelPublished) or record.model != MODEL:
             raise ContractError(f"a {type(record).__name__} is no cell of arrivals")
-        document = msgspec.json.decode(record.document, type=Cells)
+        document: Cells = codec.document(record.document, Cells)
         if document.scope != POSITIONS:
             self.model.load(document.scope, document.cells)
         self.model.version = max(self.model.version, record.version)

@@ -39,7 +39,7 @@ class QuoteSeal:
         return base64.urlsafe_b64encode(body + self._of(body)).decode().rstrip("=")
 
     def opened(self, quote_id: str) -> Quote | None:
-        """The quote, or None for what was not sealed with this key."""
+        """The quote, or None for what was not sealed with this key, or by a release that says it in another form."""
         try:
             whole = base64.urlsafe_b64decode(quote_id + "=" * (-len(quote_id) % 4))
         except (binascii.Error, ValueError):
@@ -47,8 +47,11 @@ class QuoteSeal:
         body, seal = whole[:-_SEAL_BYTES], whole[-_SEAL_BYTES:]
         if not hmac.compare_digest(seal, self._of(body)) or not body.startswith(_FORM):
             return None
-        values = _UNPACK.decode(body[len(_FORM) :])
-        return msgspec.convert(dict(zip(Quote.__struct_fields__, values, strict=True)), Quote)
+        try:
+            values = _UNPACK.decode(body[len(_FORM) :])
+            return msgspec.convert(dict(zip(Quote.__struct_fields__, values, strict=True)), Quote)
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            return None
 
     def _of(self, body: bytes) -> bytes:
         return hmac.new(self._key, body, sha256).digest()[:_SEAL_BYTES]

@@ -41,10 +41,10 @@ class Rules:
         return made[zone]
 
     def apply(self, value: bytes | None) -> None:
-        """Takes one record of either topic. Raises ContractError or msgspec.DecodeError and changes nothing."""
+        """Takes one record of either topic. Raises ContractError and changes nothing."""
         match codec.decode_checked(value):
             case PolicyPublished(document=document, version=version):
-                self.policy = msgspec.structs.replace(parse(msgspec.json.decode(document)), version=version)
+                self.policy = msgspec.structs.replace(parse(codec.document(document)), version=version)
             case FlagPublished() as published:
                 self.flags = msgspec.structs.replace(self.flags, **{published.flag: flag_in(published)})
             case other:

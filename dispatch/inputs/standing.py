@@ -8,7 +8,6 @@ changes nothing; what was known stays.
 import time
 from collections.abc import Callable, Sequence
 
-import msgspec
 import structlog
 from confluent_kafka import KafkaError, Message
 from msgspec.structs import replace
@@ -36,7 +35,7 @@ class Standing:
         self.model: AcceptanceModel | None = None
 
     def apply(self, topic: Topic, key: bytes | None, value: bytes | None) -> None:
-        """Takes one record of either topic. Raises ContractError or msgspec.ValidationError and changes nothing."""
+        """Takes one record of either topic. Raises ContractError and changes nothing."""
         if value is None:
             self._forget(topic, (key or b"").decode(errors="replace"))
             return
@@ -81,8 +80,8 @@ class Standing:
 
 
 def model_in(published: ModelPublished) -> AcceptanceModel:
-    """The model in a record. Raises msgspec.ValidationError for one that this release does not know."""
-    model = msgspec.json.decode(published.document, type=AcceptanceModel)
+    """The model in a record. Raises ContractError for one that this release does not know."""
+    model: AcceptanceModel = codec.document(published.document, AcceptanceModel)
     return replace(model, version=published.version)
 
 

@@ -7,7 +7,6 @@ for a short while.
 
 import time
 
-import msgspec
 import structlog
 from confluent_kafka import KafkaError, Message, TopicPartition
 
@@ -115,8 +114,8 @@ class ZoneBoard:
 def zone_of(record: ZonePublished) -> Zone:
     """The zone in a record. Raises ContractError for a geometry that cannot be used."""
     try:
-        made = shape_of(msgspec.json.decode(record.geometry))
-    except (ZoneFileError, msgspec.DecodeError) as error:
+        made = shape_of(codec.document(record.geometry))
+    except (ZoneFileError, ContractError) as error:
         raise ContractError(f"zone {record.zone_id}: {error}", "geometry") from error
     return Zone(
         zone_id=record.zone_id,

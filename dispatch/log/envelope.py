@@ -45,8 +45,11 @@ def dump(envelope: Envelope) -> bytes:
 
 
 def load(data: bytes) -> Envelope:
-    """The envelope in these bytes. Raises Misconfigured for a format that this release does not read."""
-    envelope = _DECODER.decode(data)
+    """The envelope in these bytes. Raises Misconfigured for a format that this release does not read, and for none."""
+    try:
+        envelope = _DECODER.decode(data)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise Misconfigured(f"what stands there is no state that this release reads {READ}: {error}") from error
     if envelope.format not in READ:
         raise Misconfigured(f"state of format {envelope.format}; this release reads {READ}: run a newer release")
     return envelope

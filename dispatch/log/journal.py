@@ -84,7 +84,7 @@ class Journal:
     def _read(self, path: Path) -> None:
         try:
             said = msgspec.json.decode(path.read_bytes().split(b"\n", 1)[0], type=Said)
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             said = Said()  # none, or torn by the death itself: nothing is suspected, the next death is remembered
         self._suspects = said.in_hand
         self._deaths = said.deaths + 1 if len(self._suspects) == 1 else 1

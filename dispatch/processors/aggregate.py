@@ -24,7 +24,7 @@ from dispatch.inputs.prices import OrderPrices
 from dispatch.inputs.rules import Rules
 from dispatch.inputs.zones import ZoneBoard
 from dispatch.log.application import Context, Deadline, Message, Record, Step
-from dispatch.log.errors import BadRecord
+from dispatch.log.errors import BadRecord, Misconfigured
 from dispatch.processors.hints import ReservedHints
 from dispatch.processors.routing import Router
 from dispatch.processors.zone_facts import zone_facts
@@ -184,9 +184,12 @@ class CoreAggregate(Generic[S]):
         """The state as it is kept in the state topic."""
         return self._encode_state.encode(state)
 
-    def load(self, aggregate_id: str, data: bytes) -> S:  # noqa: ARG002 - the state holds its id
-        """The state kept. Raises msgspec.ValidationError for a format that this release does not read."""
-        return cast(S, self._decode_state.decode(data))
+    def load(self, aggregate_id: str, data: bytes) -> S:
+        """The state kept. Raises Misconfigured for a form that this release does not read."""
+        try:
+            return cast(S, self._decode_state.decode(data))
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            raise Misconfigured(f"the state of {self.name} {aggregate_id} cannot be read: {error}") from error
 
     def _reply(self, command: Any, told: _Outcome) -> Message:
         reply = Reply(

@@ -74,7 +74,10 @@ def following(anchor: Anchor | None) -> bytes:
 
 def read(told: Any) -> Anchor:
     """An anchor from its line or its values. Raises ValueError: it is none."""
-    values = json.loads(told) if isinstance(told, str) else told
+    try:
+        values = json.loads(told) if isinstance(told, str) else told
+    except RecursionError as error:
+        raise ValueError("nested too deeply to be an anchor") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise ValueError(f"not of the form {FORMAT}")
     for name in ("before", "hash", "root", "previous", "signature"):

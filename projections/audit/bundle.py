@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -88,6 +89,7 @@ def check(content: bytes, known: Known) -> Checked:
     try:
         about = msgspec.convert(manifest, About)
         given = [anchors.read(one) for one in held]
+        timeline = files["timeline.txt"].decode()
     except (msgspec.ValidationError, ValueError, TypeError) as error:
         raise BadBundle(f"it cannot be read: {error}") from error
     by_place = {(one.topic, one.partition, one.number): one for one in given}
@@ -97,19 +99,20 @@ def check(content: bytes, known: Known) -> Checked:
         if not isinstance(named, dict) or named.get(name) != hashlib.sha256(files[name]).hexdigest():
             wrong.append(f"{name} is not what the manifest names")
     wrong += [f"{_name(one)} {said}" for one in given if (said := one.wrong(known))]
+    own = []
     for event in events:
         try:
             wrong += [f"{event['topic']}/{event['partition']}/{event['offset']}: {said}"
                       for said in _wrong(event, about.delivery_id, by_place)]  # fmt: skip
+            own += [event["version"]] if event["topic"] == OWN else []
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise BadBundle(f"an event in it cannot be read: {type(error).__name__} {error}") from error
-    own = [event["version"] for event in events if event["topic"] == OWN]
     if own != list(range(1, len(own) + 1)) or not own:
         wrong.append(f"the delivery's events should have the versions 1 to {len(own)}, and have {own}")
     if len(events) != about.events:
         wrong.append(f"{len(events)} events are in it, the manifest says {about.events}")
     latest_ms = max((one.at_ms for one in given), default=0)
-    return Checked(about=about, wrong=tuple(wrong), timeline=files["timeline.txt"].decode(), anchored_ms=latest_ms)
+    return Checked(about=about, wrong=tuple(wrong), timeline=timeline, anchored_ms=latest_ms)
 
 
 def _event(row: Row, value: bytes, proof: Proof) -> dict[str, Any]:
@@ -172,7 +175,7 @@ def _files(content: bytes) -> dict[str, bytes]:
             if sum(info.file_size for info in infos) > _LARGEST:
                 raise BadBundle("it is larger than any delivery's")
             return {info.filename: archive.read(info) for info in infos}
-    except (zipfile.BadZipFile, RuntimeError, EOFError, ValueError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, ValueError, OSError) as error:
         raise BadBundle(f"it is no zip file that can be read: {error}") from error
 
 

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from dispatch.contract import codec, topics
 from dispatch.contract.errors import ContractError
 from dispatch.contract.records.system import FeatureFlagToggled, PolicyPublished
@@ -47,7 +45,7 @@ def _prices(record: Record) -> list[Row] | None:
 def _priced(published: PolicyPublished) -> Iterator[Row]:
     """A row for everywhere, and one for each zone whose chapters of money differ."""
     try:
-        document: dict[str, Any] = msgspec.json.decode(published.document)
+        document: dict[str, Any] = codec.document(published.document)
         by_zone = document.get("by_zone") or {}
         for zone in (EVERYWHERE, *(zone for zone, own in by_zone.items() if own.keys() & _PRICES.keys())):
             row: Row = {"policy_version": published.version, "zone": zone, "at": moment(published.at_ms)}
@@ -55,7 +53,7 @@ def _priced(published: PolicyPublished) -> Iterator[Row]:
                 fields = document[chapter] | (by_zone.get(zone) or {}).get(chapter, {})
                 row |= {name: fields[name] for name in names}
             yield row
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise ContractError(
             f"policy {published.version} tells no prices: {type(error).__name__}", "document"
         ) from error

@@ -1,7 +1,7 @@
 """Odd requests at every door of a running gateway, made from its OpenAPI document; no answer may be a fault of ours.
 
-`make fuzz` (BATON_FUZZ_URL, BATON_FUZZ_TOKEN; by default the local stack, and a token of its own). It changes rules,
-zones and deliveries: never point it at anything that is in use.
+BATON_FUZZ_URL, BATON_FUZZ_TOKEN: by default the local stack, and a token of its own. It changes rules, zones and
+deliveries: never point it at anything that is in use.
 """
 
 import os
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 _ROLE = ("--role", "admin", "--sub", "fuzz")
-HOOKS = "tests.fuzz_checks"
+HOOKS = "tests.fuzz.fuzz_checks"
 STREAMS = ("watchOperations", "followDelivery", "followByToken")
 """They do not end by themselves."""
 
@@ -28,7 +28,7 @@ def command(url: str, token: str, *, examples: int, seed: int, phases: str) -> l
 
 def environment() -> dict[str, str]:
     """Where the check is found."""
-    return {**os.environ, "SCHEMATHESIS_HOOKS": HOOKS, "PYTHONPATH": str(Path(__file__).parents[1])}
+    return {**os.environ, "SCHEMATHESIS_HOOKS": HOOKS, "PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 def main() -> int:
