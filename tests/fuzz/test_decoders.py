@@ -64,16 +64,16 @@ def test_an_error_that_is_not_named_is_a_fault() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="atheris has wheels for Linux only")
 def test_coverage_leads_to_a_fault_that_chance_does_not_find(tmp_path: Path) -> None:
-    """Of two small decoders, one with a fault behind four bytes that must be right."""
+    """Of two small decoders, one with a fault behind three bytes that must be right."""
     command = [sys.executable, "-m", "tests.fuzz.guided", "--of", "tests.fuzz.planted", "--home", str(tmp_path)]
     done = subprocess.run(
-        [*command, "--runs", "200000", "--longest", "32"], cwd=ROOT, capture_output=True, text=True, timeout=110
+        [*command, "--runs", "300000", "--longest", "16"], cwd=ROOT, capture_output=True, text=True, timeout=110
     )
     sound, broken = (line for line in done.stdout.splitlines() if " inputs" in line)
     assert (sound.split()[0], sound.split()[-1]) == ("sound", "held"), done.stdout + done.stderr[-2000:]
-    assert sound.split()[1] == "200000"
+    assert sound.split()[1] == "300000"
     assert broken.split()[0] == "broken"
     assert "BROKE" in broken
-    assert "KeyError: 'behind four bytes'" in done.stdout
+    assert "KeyError: 'behind three bytes'" in done.stdout
     assert done.returncode == 1
-    assert [path.read_bytes()[:4] for path in tmp_path.glob("broken.broke-*")] == [b"bato"]
+    assert [path.read_bytes()[:3] for path in tmp_path.glob("broken.broke-*")] == [b"bat"]
