@@ -44,12 +44,12 @@ class Writer:
         """`room`: the schema of the tables, which is first in the search path. Raises psycopg.Error."""
         self._room = room
         self._months: set[tuple[str, int, int]] = set()
-        for model in models:
-            connection.execute(
-                sql.SQL("CREATE TEMP TABLE {} (LIKE {} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS").format(
-                    sql.Identifier(f"new_{model.table}"), sql.Identifier(model.table)
-                )
+        making = sql.SQL("CREATE TEMP TABLE {} (LIKE {} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS")
+        connection.execute(
+            sql.SQL("; ").join(
+                making.format(sql.Identifier(f"new_{model.table}"), sql.Identifier(model.table)) for model in models
             )
+        )
         connection.commit()
 
     def forget(self) -> None:

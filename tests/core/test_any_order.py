@@ -327,6 +327,7 @@ FAMILIES = (
 )
 
 
+@pytest.mark.no_cover  # what it runs is counted by the tests of tables; counting here doubles its time
 @pytest.mark.parametrize("kinds", FAMILIES, ids=" ".join)
 def test_every_interleaving_of_two_deliveries_and_two_drivers_keeps_the_rules(kinds: tuple[str, ...]) -> None:
     states, story = explore(kinds)
@@ -373,6 +374,7 @@ _TO_DRIVER = delivery_react._to_driver
 _RESERVE = holding.reserve
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("module", "name", "broken"),
     [
@@ -387,11 +389,13 @@ def test_a_rule_left_out_is_found(monkeypatch: pytest.MonkeyPatch, module: Any, 
     assert found(), f"{broken.__name__} was not found"
 
 
+@pytest.mark.no_cover
 def test_a_driver_who_frees_holds_by_own_clock_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(driver_decide._DECIDERS, vc.ReserveDriver, _frees_by_own_clock)
     assert found()
 
 
+@pytest.mark.no_cover
 def test_messages_about_an_offer_that_is_not_the_current_one_must_change_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
