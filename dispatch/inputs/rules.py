@@ -23,7 +23,7 @@ class Rules:
     """What is in force now. Read by the decider, replaced as a whole by `apply`: a reader sees the old or the new."""
 
     def __init__(self, policy: Policy | None = None, flags: Flags | None = None) -> None:
-        self.policy = policy or Policy()
+        self.policy = policy or Policy(version=0)  # of decisions made before one was published
         self.flags = flags or Flags()
         self._by_zone: tuple[Policy, dict[str, Policy]] = (self.policy, {})
 

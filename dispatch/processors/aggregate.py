@@ -19,13 +19,13 @@ from dispatch.contract.records.system import Decision, Reply
 from dispatch.contract.topics import Topic
 from dispatch.core.facts import Deadline as CoreDeadline
 from dispatch.core.facts import Facts, Refusal, SearchNeed, SearchResult, ZoneFacts
-from dispatch.core.quotes import Quote, ZonePriceFact
 from dispatch.inputs.prices import OrderPrices
 from dispatch.inputs.rules import Rules
 from dispatch.inputs.zones import ZoneBoard
 from dispatch.log.application import Context, Deadline, Message, Record, Step
 from dispatch.log.errors import BadRecord, Misconfigured
 from dispatch.processors.hints import ReservedHints
+from dispatch.processors.recorded import recorded
 from dispatch.processors.routing import Router
 from dispatch.processors.zone_facts import zone_facts
 
@@ -215,7 +215,7 @@ class CoreAggregate(Generic[S]):
             aggregate_id=aggregate_id,
             command_id=command.command_id,
             command=context.raw or codec.encode(command),
-            facts=_recorded(facts),
+            facts=recorded(facts),
             now_ms=facts.now_ms,
             version_before=before,
             outcome=told.outcome,
@@ -226,21 +226,3 @@ class CoreAggregate(Generic[S]):
             code_version=__version__,
         )
         return Message(self._decisions, aggregate_id.encode(), codec.encode(record))
-
-
-class _RecordedFacts(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The facts as kept for replay: the policy by its version, the rest whole."""
-
-    wall_ms: int
-    flags: Any
-    search: SearchResult | None = None
-    zone: ZoneFacts | None = None
-    price: ZonePriceFact | None = None
-    quote: Quote | None = None
-
-
-_FACTS = msgspec.json.Encoder()
-
-
-def _recorded(facts: Facts) -> bytes:
-    return _FACTS.encode(_RecordedFacts(facts.wall_ms, facts.flags, facts.search, facts.zone, facts.price, facts.quote))
