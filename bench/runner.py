@@ -20,7 +20,21 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import broker, cost, decisions, eta, peers, presence, projection, sockets, tracking, webhooks, whole, zones
+from bench import (
+    broker,
+    cost,
+    decisions,
+    eta,
+    peers,
+    presence,
+    projection,
+    replay,
+    sockets,
+    tracking,
+    webhooks,
+    whole,
+    zones,
+)
 from deploy.local import Addresses, Kafka
 from dispatch.log.collector import rest_the_collector
 from dispatch.log.logs import configure
@@ -94,6 +108,11 @@ def measure_decisions(kafka: str) -> Figures:
     runs = [decisions.run(kafka) for _ in range(RUNS)]
     figures: Figures = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
     return figures | {f"median of {RUNS} runs": ", ".join(f"{run['decisions a second']:,.0f}" for run in runs)}
+
+
+def measure_replay(kafka: str) -> Figures:
+    """Deciding again, beside plain decoding."""
+    return {**replay.run(kafka)}
 
 
 def measure_peers(kafka: str) -> Figures:
@@ -180,6 +199,7 @@ def measure_eta(_ground: None) -> Figures:
 
 PARTS: dict[str, tuple[Callable[[], Any], Callable[[Any], Figures]]] = {
     "decisions": (_kafka, measure_decisions),
+    "replay": (_kafka, measure_replay),
     "peers": (_kafka, measure_peers),
     "restore": (_filled, measure_restore),
     "sustained": (whole.running, measure_sustained),

@@ -73,7 +73,7 @@ def verify(
     if sum((since_anchor, against_log, bool(delivery))) > 1:
         raise typer.BadParameter("one at a time", param_hint="--since-anchor, --against-log, --delivery")
     settings = _settings()
-    known = _known(settings, key)
+    known = known_keys(settings, key)
     outside = _anchors_in(anchors) if anchors else []
     with _asking(), _bar(as_json) as told:
         if delivery:
@@ -95,7 +95,7 @@ def anchor(
     from projections.audit.rows import anchored, anchors_of, snapshot
 
     settings = _settings()
-    signer = _signer(settings)
+    signer = signer_of(settings)
     known = {one.line() for one in _anchors_in(to)} if to and to.exists() else set()
     with _asking():
         try:
@@ -122,7 +122,7 @@ def key() -> None:
     """Print the public half of the key that signs: whoever checks wants it."""
     from projections.audit.keys import public_pem
 
-    typer.echo(public_pem(_signer(_settings()).public), nl=False)
+    typer.echo(public_pem(signer_of(_settings()).public), nl=False)
 
 
 @audit_app.command("export")
@@ -142,7 +142,7 @@ def export(
     if out.exists():
         raise typer.BadParameter(f"{out} is there already", param_hint="--out")
     settings, who = _settings(), actor or rulebook.whoever_this_is()
-    delivery_id, signer = _delivery_id(delivery), _signer(settings)
+    delivery_id, signer = _delivery_id(delivery), signer_of(settings)
     with _asking():
         try:
             about, content = exporting.export(settings.postgres, signer, delivery_id, actor_id=who, reason=reason)
@@ -270,7 +270,8 @@ def _key_file(settings: Settings) -> Path | None:
     return settings.audit_key_file or (local if local.exists() else None)
 
 
-def _signer(settings: Settings) -> "Signer":
+def signer_of(settings: Settings) -> "Signer":
+    """The key that signs. Raises Misconfigured."""
     from projections.audit import keys
 
     if (file := _key_file(settings)) is None:
@@ -278,7 +279,8 @@ def _signer(settings: Settings) -> "Signer":
     return keys.signer(file)
 
 
-def _known(settings: Settings, given: list[Path] | None) -> "Known":
+def known_keys(settings: Settings, given: list[Path] | None) -> "Known":
+    """The public keys to believe: those given, else the own one's, if there is one. Raises Misconfigured."""
     from projections.audit import keys
 
     own = _key_file(settings)

@@ -24,6 +24,7 @@ from dispatch import (
     projections_cli,
     ranking_cli,
     replay_cli,
+    replay_history_cli,
     report_cli,
     rules_cli,
     run_cli,
@@ -121,7 +122,7 @@ contract_cli.attach(app)
 metrics_cli.attach(app)
 access_cli.attach(app, _settings, _require_kafka)
 audit_cli.attach(app, _settings, _require_kafka)
-replay_cli.attach(app, _settings, _require_kafka)
+replay_history_cli.attach(replay_cli.attach(app, _settings, _require_kafka))
 export_cli.attach(app, _settings)
 report_cli.attach(app, _settings)
 keeping_cli.attach(projections_cli.attach(app, _settings, _require_kafka), _settings)

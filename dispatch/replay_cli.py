@@ -7,13 +7,16 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from dispatch.audit_cli import known_keys
 from dispatch.config import Settings
 from dispatch.contract import identity, topics
 from dispatch.export_cli import moment
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
 replay_app = typer.Typer(no_args_is_help=True, help="Decide again what was decided; say what was so, and why.")
 console = Console()
-settings: Callable[..., Settings]
+_settings: Callable[..., Settings]
 _require_kafka: Callable[[Settings, str], None]
 _LONGEST_ID = 300
 _SHOWN = 10
@@ -38,21 +41,24 @@ To = Annotated[str, typer.Option("--to", help="Before then.")]
 As_json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
-def attach(app: typer.Typer, given: Callable[..., Settings], require: Callable[[Settings, str], None]) -> None:
-    """Adds the commands. `given` gives the settings, `require` says when Kafka or a topic is not there."""
-    global settings, _require_kafka
-    settings, _require_kafka = given, require
+def attach(app: typer.Typer, given: Callable[..., Settings], require: Callable[[Settings, str], None]) -> typer.Typer:
+    """Adds the group. `given` gives the settings, `require` says when Kafka or a topic is not there."""
+    global _settings, _require_kafka
+    _settings, _require_kafka = given, require
     app.add_typer(replay_app, name="replay")
+    return replay_app
 
 
 @replay_app.command("verify")
-def verify(
+def verify(  # noqa: PLR0913 - the options of a command
     since: From = "",
     until: To = "",
     partition: Annotated[int, typer.Option(min=-1, help="Only this one; -1: all.")] = -1,
     delivery: Annotated[str, typer.Option(help="Only this one: an id, or SELLER/ORDER.")] = "",
     driver: Annotated[str, typer.Option(help="Only this driver.")] = "",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where the same question was interrupted.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what was interrupted.")] = False,
+    bundle: Annotated[Path | None, typer.Option(help="An incident bundle; no server is asked.")] = None,
+    key: Annotated[list[Path] | None, typer.Option("--key", help="Of a bundle: the public key to believe.")] = None,
     as_json: As_json = False,
 ) -> None:
     """Decide every decision again and compare each event byte by byte. Exit code 1: one came out otherwise."""
@@ -61,17 +67,23 @@ def verify(
     from dispatch.replay.run import Interrupted, Range
     from dispatch.replay.run import verify as run
 
+    if bundle is not None:
+        if since or until or partition >= 0 or delivery or driver or resume:
+            raise typer.BadParameter("a bundle is verified as a whole, without other options", param_hint="--bundle")
+        raise typer.Exit(_verify_bundle(bundle, key, as_json=as_json))
     if delivery and driver:
         raise typer.BadParameter("one at a time", param_hint="--delivery, --driver")
-    chosen, begin, end = settings(), at_ms(since), at_ms(until)
+    if resume and (since or until or partition >= 0 or delivery or driver):
+        raise typer.BadParameter("it goes on with what was asked then, and takes no other question with it")
+    chosen, begin, end = settings_now(), at_ms(since), at_ms(until)
     if begin and end and begin >= end:
         raise typer.BadParameter(f"--from {since} is not before --to {until}")
     file = chosen.home.resolve() / "replay" / "verify.checkpoint"
     rest_the_collector()
     with opened(chosen) as log, stoppable() as stopped, _bar(as_json) as told:
         name = delivery_id(delivery) if delivery else driver
-        asked = Range(partitions(log, partition, name), begin, end, name)
-        known = checkpoints.read(file, asked) if resume else None
+        known = checkpoints.read(file) if resume else None
+        asked = Range(*known.asked) if known else Range(partitions(log, partition, name), begin, end, name)
 
         def tell(where: int, share: float, report: "Report") -> None:
             told(where, len(asked.partitions), share, report)
@@ -88,6 +100,35 @@ def verify(
     else:
         _say(report)
     raise typer.Exit(0 if report.ok else 1)
+
+
+def _verify_bundle(file: Path, given: list[Path] | None, *, as_json: bool) -> int:
+    """The exit code. Without a key, given or one's own, the signature is told to be unproved."""
+    from dispatch.replay.bundle import opened_file, verified
+
+    keys = known_keys(settings_now(), given)
+    found = opened_file(str(file), keys)
+    report, wrong = verified(found), list(found.wrong)
+    if as_json:
+        plain = report.plain() | {"bundle": msgspec.to_builtins(found.about), "wrong": wrong, "signed": bool(keys)}
+        typer.echo(json.dumps(plain | {"ok": report.ok and not wrong}))
+        return 0 if report.ok and not wrong else 1
+    about = found.about
+    by = f"{clock(about.at_ms)} by {about.actor_id}: {about.reason}"
+    console.print(f"{about.kind} {about.aggregate_id}, exported {by}", markup=False, highlight=False)
+    cut = ", ".join(f"{name} ({count})" for name, count in sorted(about.cut.items()))
+    console.print(f"Cut out, and compared as cut: {cut or 'nothing'}", highlight=False)
+    for said in wrong:
+        console.print(said, style="red", markup=False, highlight=False)
+    if not keys:
+        console.print("No key is known here, so the signature was not looked at.", style="yellow")
+    _say(report)
+    return 0 if report.ok and not wrong else 1
+
+
+def settings_now(**changes: object) -> Settings:
+    """From the environment and the running local stack."""
+    return _settings(**changes)
 
 
 def at_ms(text: str) -> int:

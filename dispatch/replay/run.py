@@ -46,6 +46,12 @@ def verify(log: KafkaLog, asked: Range, file: Path, told: Told, *, resume: Check
         here = resume if resume and resume.partition == partition else None
         _verify_partition(log, asked, partition, (policies, report, done, file), told, here)
         done.append(partition)
+        try:
+            told(partition, 1.0, report)
+        except Interrupted:
+            if len(done) < len(asked.partitions):
+                checkpoint.keep(file, asked, done, report)
+                raise
     file.unlink(missing_ok=True)
     return report
 
@@ -74,7 +80,7 @@ def _verify_partition(
         _run(
             verifier,
             _Pace(partition, start, last, told),
-            lambda: checkpoint.keep(file, asked, done, verifier, partition),
+            lambda: checkpoint.keep(file, asked, done, report, (partition, verifier)),
         )
     finally:
         for reader in readers.values():
@@ -88,6 +94,7 @@ class _Pace(NamedTuple):
     told: Told
 
     def tell(self, verifier: Verifier) -> None:
+        """How far it is."""
         share = (verifier.next_offset - self.start) / max(1, self.end - self.start)
         self.told(self.partition, min(1.0, max(0.0, share)), verifier.report)
 
@@ -113,7 +120,6 @@ def _run(verifier: Verifier, pace: _Pace, keep: Callable[[], None]) -> None:
         keep()
         raise
     verifier.report.seconds = before + time.monotonic() - begun
-    pace.tell(verifier)
 
 
 def _offsets(log: KafkaLog, asked: Range, partition: int) -> tuple[int, int]:

@@ -47,14 +47,22 @@ class Asked(NamedTuple):
 class Verifier:
     """One partition."""
 
-    def __init__(self, policies: Policies, sources: Sources, asked: Asked, report: Report) -> None:
+    def __init__(
+        self,
+        policies: Policies,
+        sources: Sources,
+        asked: Asked,
+        report: Report,
+        dressed: Callable[[Any], Any] | None = None,
+    ) -> None:
+        """`dressed` makes of an event what a log that left something out has of it."""
         self.report, self.states = report, States()
         self.next_offset = -1
         self.lost: set[Key] = set()
         """Aggregates of which events are missing: what they were is not known any more."""
         self._policies, self._decisions, self._asked = policies, sources.decisions, asked
         wanted = Wanted(asked.keys)
-        self._wanted = wanted
+        self._wanted, self._dressed = wanted, dressed
         self.ahead = {
             kind: Ahead(source, partial(self._early, kind), asked.since_ms, wanted)
             for kind, source in (("delivery", sources.delivery_events), ("driver", sources.driver_events))
@@ -110,6 +118,8 @@ class Verifier:
             raised = Field("decision", "outcome", decision.outcome, f"raises {type(error).__name__}: {error}")
             self._differ(one.place, decision, type(one.command).__name__, [raised])
             return
+        if self._dressed is not None:
+            decided = decided._replace(events=tuple(self._dressed(event) for event in decided.events))
         self._compare(key, state, one, decided)
 
     def _compare(self, key: Key, state: Any, one: Recorded, decided: Decided) -> None:

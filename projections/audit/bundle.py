@@ -1,15 +1,9 @@
 """A bundle: one delivery's events with all that is needed to check them, in one signed file; no server, no database.
 
-A zip of plain files, so that people can open it with what they have, and exact bytes can be signed: `manifest.json`
-names every other file with its SHA-256, `manifest.sig` is the Ed25519 signature over the manifest's bytes. The form,
-and a check in a page of standard Python, are in docs/audit.md.
+The form, and a check in a page of standard Python, are in docs/audit.md; `sealed` makes it.
 """
 
-import hashlib
-import io
 import json
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -22,19 +16,23 @@ from projections.audit import merkle, proof
 from projections.audit.anchor import Anchor
 from projections.audit.delivery import Proof
 from projections.audit.keys import Known, Signer
+from projections.audit.sealed import (
+    MANIFEST,
+    SIGNATURE,
+    BadBundle,
+    as_json,
+    read_json,
+    seal_is_wrong,
+    sealed,
+    unpacked,
+)
 from projections.models.audit import WORDS, chained
 from projections.models.model import Row
 
 FORMAT = "baton-audit-bundle/1"
-MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
 FILES = ("anchors.json", "events.json", "schemas.json", "timeline.txt")
-_LARGEST = 64_000_000
-_TIME = (1980, 1, 1, 0, 0, 0)
 OWN = "delivery.events"
-
-
-class BadBundle(Exception):
-    """It is none, or not to be read."""
+__all__ = ["FILES", "FORMAT", "MANIFEST", "OWN", "SIGNATURE", "About", "BadBundle", "Checked", "check", "made"]
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,24 +62,18 @@ def made(about: About, rows: Sequence[tuple[Row, bytes, Proof]], timeline: str, 
     held = {(proof.anchor.place, proof.anchor.number): proof.anchor for _, _, proof in rows}
     ids = sorted({codec.schema_id_in(value) for _, value, _ in rows})
     files = {
-        "anchors.json": _json([json.loads(held[key].line()) for key in sorted(held)]),
-        "events.json": _json([_event(*row) for row in rows]),
-        "schemas.json": _json({str(number): registry.registered()[number - 1].schema for number in ids}),
+        "anchors.json": as_json([json.loads(held[key].line()) for key in sorted(held)]),
+        "events.json": as_json([_event(*row) for row in rows]),
+        "schemas.json": as_json({str(number): registry.registered()[number - 1].schema for number in ids}),
         "timeline.txt": timeline.encode(),
     }
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    manifest = _json({"format": FORMAT, **msgspec.to_builtins(about), "files": hashes})
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in {MANIFEST: manifest, SIGNATURE: signer.sign(manifest), **files}.items():
-            archive.writestr(zipfile.ZipInfo(name, _TIME), content, zipfile.ZIP_DEFLATED)
-    return out.getvalue(), hashlib.sha256(manifest).digest()
+    return sealed(FORMAT, msgspec.to_builtins(about), files, signer)
 
 
 def check(content: bytes, known: Known) -> Checked:
     """Looks at a bundle with nothing else at hand than keys that are believed. Raises BadBundle."""
-    files = _files(content)
-    manifest, events, held = (_read(files, name) for name in (MANIFEST, "events.json", "anchors.json"))
+    files = unpacked(content, FILES)
+    manifest, events, held = (read_json(files, name) for name in (MANIFEST, "events.json", "anchors.json"))
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise BadBundle(f"its manifest is not of the form {FORMAT}")
     if not isinstance(events, list) or not isinstance(held, list):
@@ -93,11 +85,7 @@ def check(content: bytes, known: Known) -> Checked:
     except (msgspec.ValidationError, ValueError, TypeError) as error:
         raise BadBundle(f"it cannot be read: {error}") from error
     by_place = {(one.topic, one.partition, one.number): one for one in given}
-    wrong = [f"the manifest {said}" for said in [known.wrong(about.key_id, files[SIGNATURE], files[MANIFEST])] if said]
-    named = manifest.get("files")
-    for name in FILES:
-        if not isinstance(named, dict) or named.get(name) != hashlib.sha256(files[name]).hexdigest():
-            wrong.append(f"{name} is not what the manifest names")
+    wrong = seal_is_wrong(files, manifest, about.key_id, known, FILES)
     wrong += [f"{_name(one)} {said}" for one in given if (said := one.wrong(known))]
     own = []
     for event in events:
@@ -159,28 +147,3 @@ def _wrong(
 
 def _name(anchor: Anchor) -> str:
     return f"anchor {anchor.number} of {anchor.topic}/{anchor.partition}"
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n"
-
-
-def _files(content: bytes) -> dict[str, bytes]:
-    """Exactly those that belong in it, each once, and none too large."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            infos = archive.infolist()
-            if sorted(info.filename for info in infos) != sorted((MANIFEST, SIGNATURE, *FILES)):
-                raise BadBundle(f"it holds other files than {', '.join((MANIFEST, SIGNATURE, *FILES))}")
-            if sum(info.file_size for info in infos) > _LARGEST:
-                raise BadBundle("it is larger than any delivery's")
-            return {info.filename: archive.read(info) for info in infos}
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, ValueError, OSError) as error:
-        raise BadBundle(f"it is no zip file that can be read: {error}") from error
-
-
-def _read(files: Mapping[str, bytes], name: str) -> Any:
-    try:
-        return json.loads(files[name])
-    except (ValueError, RecursionError) as error:
-        raise BadBundle(f"{name} is no JSON: {error}") from error

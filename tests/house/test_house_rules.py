@@ -25,7 +25,14 @@ ARROWS = {
     "dispatch/training": ("dispatch.contract", "dispatch.core", "dispatch.log"),
     "dispatch/notices": ABOVE_INPUTS,
     "dispatch/webhooks": ("dispatch.contract", "dispatch.config", "dispatch.log", "dispatch.metrics"),
-    "dispatch/replay": (*ABOVE_INPUTS, "dispatch.processors", "projections.audit.keys", "projections.story"),
+    "dispatch/replay": (
+        *ABOVE_INPUTS,
+        "dispatch.processors",
+        "dispatch.webhooks.kinds",
+        "projections.audit.keys",
+        "projections.audit.sealed",
+        "projections.story",
+    ),
     "dispatch/checker": ("dispatch.contract", "dispatch.log.reading", "dispatch.log.application"),
     "projections": ("dispatch.contract", "dispatch.log", "dispatch.metrics"),
     "gateways": (

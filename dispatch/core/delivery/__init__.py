@@ -5,9 +5,9 @@ what follows from an event, `react` what it causes elsewhere, `deadlines` when t
 """
 
 from dispatch.core.delivery.deadlines import deadlines
-from dispatch.core.delivery.decide import decide, needs
+from dispatch.core.delivery.decide import decide, needs, rule_of
 from dispatch.core.delivery.evolve import evolve
 from dispatch.core.delivery.react import react
 from dispatch.core.delivery.states import Delivery, initial, status, version
 
-__all__ = ["Delivery", "deadlines", "decide", "evolve", "initial", "needs", "react", "status", "version"]
+__all__ = ["Delivery", "deadlines", "decide", "evolve", "initial", "needs", "react", "rule_of", "status", "version"]

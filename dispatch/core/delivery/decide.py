@@ -120,3 +120,8 @@ def _is_lost(state: Delivery, policy: Policy, *, by_admin: bool) -> bool:
 
 def _list_is_used_up(state: Delivery, policy: Policy, now_ms: int) -> bool:
     return not state.shortlist or now_ms - state.found_at_ms > policy.search.fresh_s * 1000
+
+
+def rule_of(command: DeliveryCommand) -> Callable[..., Refusal | None]:
+    """The function that decides this command: where the rule stands, and its docstring says it in a sentence."""
+    return _DECIDERS[type(command)]

@@ -101,7 +101,7 @@ def _create(draft: Draft, order: Order) -> Refusal | None:
         events.DeliveryCreated,
         order=order,
         zone_version=zone.version if zone else 0,
-        order_digest=_digest(order),
+        order_digest=digest_of(order),
         remember_ms=round(policy.remember_s * 1000),
         multiplier_percent=price.multiplier_percent,
         priced_by=price.priced_by,
@@ -110,12 +110,13 @@ def _create(draft: Draft, order: Order) -> Refusal | None:
     return None
 
 
-def _digest(order: Order) -> str:
+def digest_of(order: Order) -> str:
+    """Of what makes an order the same order."""
     return codec.digest(order, without=NOT_IDENTITY if order.proof != "none" else NOT_IDENTITY | OF_PROOF)
 
 
 def _compare(state: Delivery, order: Order) -> Refusal | None:
-    if state.order_digest == _digest(order):
+    if state.order_digest == digest_of(order):
         return None
     known = state.order
     if known is None:

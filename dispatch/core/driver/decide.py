@@ -52,3 +52,8 @@ def needs(
     """A driver decides on what they are; nobody else is looked for."""
     del state, command, policy, flags, now_ms, zone
     return None
+
+
+def rule_of(command: DriverCommand) -> Callable[..., Refusal | None]:
+    """The function that decides this command: where the rule stands, and its docstring says it in a sentence."""
+    return _DECIDERS[type(command)]
