@@ -29,8 +29,8 @@ from dispatch.log.reach import Reach
 from dispatch.log.store import PartitionStore
 from dispatch.processors.service import application
 from dispatch.replay.policies import Policies
+from dispatch.replay.ranges import Range
 from dispatch.replay.report import Report
-from dispatch.replay.run import Range
 from dispatch.replay.run import verify as verify_log
 from dispatch.replay.source import KafkaLog
 from dispatch.replay.verify import Asked, Sources, Verifier

@@ -25,6 +25,7 @@ from dispatch import (
     ranking_cli,
     replay_cli,
     replay_history_cli,
+    replay_policy_cli,
     report_cli,
     rules_cli,
     run_cli,
@@ -122,7 +123,7 @@ contract_cli.attach(app)
 metrics_cli.attach(app)
 access_cli.attach(app, _settings, _require_kafka)
 audit_cli.attach(app, _settings, _require_kafka)
-replay_history_cli.attach(replay_cli.attach(app, _settings, _require_kafka))
+replay_policy_cli.attach(replay_history_cli.attach(replay_cli.attach(app, _settings, _require_kafka)))
 export_cli.attach(app, _settings)
 report_cli.attach(app, _settings)
 keeping_cli.attach(projections_cli.attach(app, _settings, _require_kafka), _settings)

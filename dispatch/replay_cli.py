@@ -64,7 +64,8 @@ def verify(  # noqa: PLR0913 - the options of a command
     """Decide every decision again and compare each event byte by byte. Exit code 1: one came out otherwise."""
     from dispatch.log.collector import rest_the_collector
     from dispatch.replay import checkpoint as checkpoints
-    from dispatch.replay.run import Interrupted, Range
+    from dispatch.replay.ranges import Range
+    from dispatch.replay.run import Interrupted
     from dispatch.replay.run import verify as run
 
     if bundle is not None:

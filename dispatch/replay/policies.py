@@ -35,6 +35,13 @@ class Policies:
         known = self._published.get(version)
         return known[-1] if known else None
 
+    def latest(self) -> Policy | None:
+        """The policy of the highest version; None: none was published."""
+        if not self._published:
+            return None
+        version = max(self._published)
+        return self._read(version, len(self._published[version]) - 1)
+
     def ambiguous(self) -> list[int]:
         """Versions that were published with more than one content: the last before a decision's time is taken."""
         return sorted(version for version, known in self._published.items() if len(known) > 1)

@@ -5,27 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from dispatch.contract import topics
 from dispatch.replay import checkpoint
 from dispatch.replay.checkpoint import Checkpoint
 from dispatch.replay.policies import Policies
+from dispatch.replay.ranges import Range, opened
 from dispatch.replay.report import Report
-from dispatch.replay.source import KafkaLog, TopicReader
-from dispatch.replay.verify import Asked, Sources, Verifier
+from dispatch.replay.source import KafkaLog
+from dispatch.replay.verify import Verifier
 
 KEPT_EVERY_S = 30.0
 _TELL_EVERY = 512
-_EVENTS = {"delivery": topics.DELIVERY_EVENTS, "driver": topics.DRIVER_EVENTS}
-
-
-class Range(NamedTuple):
-    """What is to be verified. Times are UTC milliseconds of the records; 0: open."""
-
-    partitions: tuple[int, ...]
-    from_ms: int = 0
-    to_ms: int = 0
-    aggregate_id: str = ""
-
 
 Told = Callable[[int, float, Report], None]
 """Called now and then: the partition, the share of it that is done, what was found so far. May raise Interrupted."""
@@ -44,7 +33,7 @@ def verify(log: KafkaLog, asked: Range, file: Path, told: Told, *, resume: Check
         if partition in done:
             continue
         here = resume if resume and resume.partition == partition else None
-        _verify_partition(log, asked, partition, (policies, report, done, file), told, here)
+        _verify_partition(log, asked, partition, _Kept(policies, report, done, file), told, here)
         done.append(partition)
         try:
             told(partition, 1.0, report)
@@ -56,35 +45,11 @@ def verify(log: KafkaLog, asked: Range, file: Path, told: Told, *, resume: Check
     return report
 
 
-def _verify_partition(
-    log: KafkaLog,
-    asked: Range,
-    partition: int,
-    kept: tuple[Policies, Report, list[int], Path],
-    told: Told,
-    resume: Checkpoint | None,
-) -> None:
-    policies, report, done, file = kept
-    start, end = _offsets(log, asked, partition)
-    wanted = Asked(asked.from_ms, asked.to_ms or time.time_ns() // 1_000_000, _keys(log, asked, partition, start, end))
-    places = resume.offsets if resume else {"decisions": start}
-    readers: dict[str, TopicReader] = {"decisions": log.reader(topics.DECISIONS, partition, places["decisions"])}
-    try:
-        readers |= {kind: log.reader(topic, partition, places.get(kind, 0)) for kind, topic in _EVENTS.items()}
-        last = min(end, readers["decisions"].end) if end >= 0 else readers["decisions"].end
-        decisions = readers["decisions"].upto(last)
-        sources = Sources(lambda: next(decisions, None), readers["delivery"], readers["driver"])
-        verifier = Verifier(policies, sources, wanted, report)
-        if resume:
-            checkpoint.restore(verifier, resume)
-        _run(
-            verifier,
-            _Pace(partition, start, last, told),
-            lambda: checkpoint.keep(file, asked, done, report, (partition, verifier)),
-        )
-    finally:
-        for reader in readers.values():
-            reader.close()
+class _Kept(NamedTuple):
+    policies: Policies
+    report: Report
+    done: list[int]
+    file: Path
 
 
 class _Pace(NamedTuple):
@@ -97,6 +62,17 @@ class _Pace(NamedTuple):
         """How far it is."""
         share = (verifier.next_offset - self.start) / max(1, self.end - self.start)
         self.told(self.partition, min(1.0, max(0.0, share)), verifier.report)
+
+
+def _verify_partition(
+    log: KafkaLog, asked: Range, partition: int, kept: _Kept, told: Told, resume: Checkpoint | None
+) -> None:
+    with opened(log, asked, partition, resume.offsets if resume else {}) as here:
+        verifier = Verifier(kept.policies, here.sources, here.asked, kept.report)
+        if resume:
+            checkpoint.restore(verifier, resume)
+        pace = _Pace(partition, here.start, here.end, told)
+        _run(verifier, pace, lambda: checkpoint.keep(kept.file, asked, kept.done, kept.report, (partition, verifier)))
 
 
 def _run(verifier: Verifier, pace: _Pace, keep: Callable[[], None]) -> None:
@@ -120,23 +96,3 @@ def _run(verifier: Verifier, pace: _Pace, keep: Callable[[], None]) -> None:
         keep()
         raise
     verifier.report.seconds = before + time.monotonic() - begun
-
-
-def _offsets(log: KafkaLog, asked: Range, partition: int) -> tuple[int, int]:
-    """First decision, and the one after the last; -1: as many as there are."""
-    start = log.offset_at(topics.DECISIONS, partition, asked.from_ms) if asked.from_ms else 0
-    return start, log.offset_at(topics.DECISIONS, partition, asked.to_ms) if asked.to_ms else -1
-
-
-def _keys(log: KafkaLog, asked: Range, partition: int, start: int, end: int) -> frozenset[bytes] | None:
-    """The aggregates of a range that begins late: of no others the events from before are folded."""
-    if asked.aggregate_id:
-        return frozenset([asked.aggregate_id.encode()])
-    if not asked.from_ms:
-        return None
-    reader = log.reader(topics.DECISIONS, partition, start)
-    try:
-        last = min(end, reader.end) if end >= 0 else reader.end
-        return frozenset(record.key or b"" for record in reader.upto(last))
-    finally:
-        reader.close()

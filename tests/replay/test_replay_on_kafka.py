@@ -20,8 +20,9 @@ from dispatch.core.policy import Policy, scaled
 from dispatch.log.errors import Misconfigured
 from dispatch.log.reading import read_all
 from dispatch.replay import checkpoint, run
+from dispatch.replay.ranges import Range
 from dispatch.replay.report import Report
-from dispatch.replay.run import Interrupted, Range, verify
+from dispatch.replay.run import Interrupted, verify
 from dispatch.replay.source import KafkaLog
 
 pytestmark = pytest.mark.servers
