@@ -29,6 +29,7 @@ from dispatch import (
     report_cli,
     rules_cli,
     run_cli,
+    simulate_cli,
     zones_cli,
 )  # fmt: skip
 from dispatch.config import Settings
@@ -121,6 +122,7 @@ ranking_cli.attach(app, run_app, _settings, _require_kafka)
 money_cli.attach(app, _settings, _require_kafka)
 contract_cli.attach(app)
 metrics_cli.attach(app)
+simulate_cli.attach(app)
 access_cli.attach(app, _settings, _require_kafka)
 audit_cli.attach(app, _settings, _require_kafka)
 replay_policy_cli.attach(replay_history_cli.attach(replay_cli.attach(app, _settings, _require_kafka)))

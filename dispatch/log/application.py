@@ -65,6 +65,8 @@ class DeadLetter(NamedTuple):
     error: str
     reason: str
     place: str
+    at_ms: int = 0
+    """When it was, UTC ms."""
 
 
 class Aggregate(Protocol):

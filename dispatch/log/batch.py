@@ -293,10 +293,10 @@ class Batch:
     def _letter(self, record: Record, error: Exception) -> Message:
         """What is set aside, with the cause and the place where it went wrong."""
         if isinstance(error, BadRecord):
-            return self._dead_letter(DeadLetter(record, "BadRecord", error.reason, error.place))
+            return self._dead_letter(DeadLetter(record, "BadRecord", error.reason, error.place, self._wall_ms))
         frame = traceback.extract_tb(error.__traceback__)[-1]
         return self._dead_letter(
-            DeadLetter(record, type(error).__name__, str(error), f"{frame.filename}:{frame.lineno}")
+            DeadLetter(record, type(error).__name__, str(error), f"{frame.filename}:{frame.lineno}", self._wall_ms)
         )
 
     def _add(self, work: Work) -> None:

@@ -7,7 +7,7 @@ file of the machine is enough: the supervisor restarts the slot where it was.
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -34,17 +34,49 @@ class Said(msgspec.Struct):
     """Of the one thing in hand, before the present."""
 
 
-class Journal:
-    """One slot's file. Without a path nothing is remembered."""
+class JournalFile(Protocol):
+    """Where it is kept: what was written outlives the process, however it ends."""
 
-    def __init__(self, path: Path | None) -> None:
-        self._file: int | None = None
+    def read(self) -> bytes:
+        """All that is kept. Raises OSError."""
+
+    def write(self, data: bytes) -> None:
+        """Writes over the beginning."""
+
+    def close(self) -> None:
+        """Lets it go; what it says stays."""
+
+
+class FileOfJournal:
+    """A file of this machine."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+
+    def read(self) -> bytes:
+        """All that is kept."""
+        return self._path.read_bytes()
+
+    def write(self, data: bytes) -> None:
+        """One call of the kernel: a process that is killed has written it or not."""
+        os.pwrite(self._file, data, 0)
+
+    def close(self) -> None:
+        """Closes the file."""
+        os.close(self._file)
+
+
+class Journal:
+    """One slot's file. Without one nothing is remembered."""
+
+    def __init__(self, file: JournalFile | None) -> None:
+        self._file = file
         self._suspects: set[Taken] = set()
         self._deaths = 0
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._read(path)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        if file is not None:
+            self._read(file)
 
     @property
     def suspicious(self) -> bool:
@@ -73,7 +105,7 @@ class Journal:
     def close(self) -> None:
         """Closes the file; what it says stays."""
         if self._file is not None:
-            os.close(self._file)
+            self._file.close()
             self._file = None
 
     def _forget(self, taken: set[Taken]) -> None:
@@ -81,9 +113,9 @@ class Journal:
         if not self._suspects:
             self._deaths = 0
 
-    def _read(self, path: Path) -> None:
+    def _read(self, file: JournalFile) -> None:
         try:
-            said = msgspec.json.decode(path.read_bytes().split(b"\n", 1)[0], type=Said)
+            said = msgspec.json.decode(file.read().split(b"\n", 1)[0], type=Said)
         except (OSError, ValueError, RecursionError):
             said = Said()  # none, or torn by the death itself: nothing is suspected, the next death is remembered
         self._suspects = said.in_hand
@@ -91,4 +123,4 @@ class Journal:
 
     def _write(self, said: Said) -> None:
         if self._file is not None:
-            os.pwrite(self._file, msgspec.json.encode(said) + b"\n", 0)
+            self._file.write(msgspec.json.encode(said) + b"\n")

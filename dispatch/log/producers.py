@@ -3,12 +3,13 @@ marked the end of the last one in every partition, and the client asks again onl
 written, the other works. Readers see their transactions in the order of the log all the same, and so does the group.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from confluent_kafka import TopicPartition
 
 from dispatch.log.application import Message
+from dispatch.log.clients import KAFKA, Clients
 from dispatch.log.errors import Aborted
 from dispatch.log.transaction import TransactionalProducer
 
@@ -18,8 +19,8 @@ _SWEPT = b"swept"
 class Producers:
     """Seen from outside one producer; errors as `TransactionalProducer` raises them. `reopen` before all else."""
 
-    def __init__(self, settings: Sequence[dict[str, Any]]) -> None:
-        self._settings = settings
+    def __init__(self, settings: Sequence[dict[str, Any]], clients: Clients = KAFKA) -> None:
+        self._settings, self._clients = settings, clients
         self._all: list[TransactionalProducer] = []
         self._left_open = [False] * len(settings)
         self._unswept: list[int] = []
@@ -31,7 +32,7 @@ class Producers:
 
     def reopen(self) -> None:
         """Fresh producers under the same identities, which end whatever their predecessors left open."""
-        self._all = [TransactionalProducer(settings) for settings in self._settings]
+        self._all = [TransactionalProducer(settings, self._clients) for settings in self._settings]
         for producer in self._all:
             producer.initialise()
         self._unswept = [number for number, is_open in enumerate(self._left_open) if is_open]
@@ -64,8 +65,8 @@ class Producers:
         self._now.begin()
         self._left_open[self._turn] = True
 
-    def send(self, messages: Sequence[Message], *, noted: bool = False) -> None:
-        """Queues messages; noted: `reached` says where."""
+    def send(self, messages: Sequence[Message], *, noted: Container[str] = ()) -> None:
+        """Queues messages; of topics noted `reached` says where."""
         self._now.send(messages, noted=noted)
 
     @property

@@ -23,6 +23,8 @@ class HostSettings:
     """Commands in one transaction; with some 80 us each, it stays open for less than 200 ms."""
     batch_bytes: int = 8_000_000
     """Bytes of commands after which a transaction takes no more: large ones must not keep it open for long."""
+    idle_s: float = 0.1
+    """So long a turn waits for a record when there is none; whoever stops the worker waits as long."""
     journal: Path | None = None
     """File that remembers the batch in hand, to find a record that kills the process. None: not remembered."""
     state_format: int = WRITTEN

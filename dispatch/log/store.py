@@ -39,6 +39,9 @@ class PartitionStore:
         self._raw: dict[str, bytes] = {}
         self._live: OrderedDict[str, Live] = OrderedDict()
         self._timers: list[tuple[int, str, Deadline]] = []
+        self._unset: dict[str, None] = {}
+        self.known_until = 0
+        """The offset of the state topic before which nothing is news."""
 
     def __len__(self) -> int:
         return len(self._raw)
@@ -73,19 +76,23 @@ class PartitionStore:
 
     def restored(self, aggregate_id: str, raw: bytes | None) -> None:
         """Takes a record of the state topic; its timers are set by `set_timers` when all are read."""
+        self._live.pop(aggregate_id, None)
         if raw is None:
             self._raw.pop(aggregate_id, None)
         else:
             self._raw[aggregate_id] = raw
+            self._unset[aggregate_id] = None
 
     def set_timers(self) -> None:
-        """Builds the heap from what was restored."""
-        self._timers = [
+        """Adds to the heap what was restored."""
+        self._timers += [
             (deadline.at_ms, aggregate_id, deadline)
-            for aggregate_id, raw in self._raw.items()
+            for aggregate_id in self._unset
+            if (raw := self._raw.get(aggregate_id)) is not None
             for deadline in load(raw).deadlines
         ]
         heapq.heapify(self._timers)
+        self._unset = {}
 
     def next_due_ms(self, now_ms: int) -> int | None:
         """The earliest deadline. Of those that have come, the overtaken are dropped here."""

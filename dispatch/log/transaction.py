@@ -1,12 +1,13 @@
 """The producer's side of a transaction: what is tried again, what aborts, what is unknown, what is the end."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as Delivered
 
 from dispatch.log.application import Message
+from dispatch.log.clients import KAFKA, Clients
 from dispatch.log.errors import Aborted, Fenced, HostError, OutcomeUnknown
 
 _INIT_S = 6.0
@@ -21,8 +22,8 @@ _RETRIES = 5
 class TransactionalProducer:
     """One transactional producer. `begin`, `send`, `finish`; or `abort`."""
 
-    def __init__(self, settings: dict[str, Any]) -> None:
-        self._producer = Producer(settings)
+    def __init__(self, settings: dict[str, Any], clients: Clients = KAFKA) -> None:
+        self._producer = clients.producer(settings)
         self._failed: KafkaError | None = None
         self.reached: dict[tuple[str, int], int] = {}
         """By partition the end of what `send` noted in this transaction, after `flush`."""
@@ -53,10 +54,11 @@ class TransactionalProducer:
         except KafkaException as error:
             raise _reaction(error, "begin_transaction") from error
 
-    def send(self, messages: Sequence[Message], *, noted: bool = False) -> None:
-        """Queues messages; noted: `reached` says where. Raises Aborted when the client's queue stays full."""
-        produce, told = self._producer.produce, self._noted if noted else self._told
+    def send(self, messages: Sequence[Message], *, noted: Container[str] = ()) -> None:
+        """Queues messages; of topics noted `reached` says where. Raises Aborted when the client's queue stays full."""
+        produce = self._producer.produce
         for topic, key, value, partition in messages:
+            told = self._noted if topic in noted else self._told
             for _ in range(_RETRIES):
                 try:
                     if partition is None:

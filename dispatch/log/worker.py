@@ -4,7 +4,6 @@ Order within a turn: lookups before the transaction opens; begin; decide over an
 with the group's metadata (for timers too, or nothing fences a zombie); commit; only then merge the overlay.
 """
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,9 +14,9 @@ from confluent_kafka import Message as Consumed
 from dispatch.log import logs
 from dispatch.log.application import Aggregate, DeadLetterFormat, Deadline, Lookup, Probe, Record, Transform
 from dispatch.log.batch import AHEAD_MS, Batch
+from dispatch.log.clients import KAFKA, Clients, Stop
 from dispatch.log.errors import Aborted, BadRecord, Fenced, OutcomeUnknown
 from dispatch.log.journal import Journal, Taken
-from dispatch.log.lag import LAGS
 from dispatch.log.positions import Due, Place, Positions
 from dispatch.log.producers import Producers
 from dispatch.log.reach import Reach
@@ -27,7 +26,6 @@ from dispatch.log.settings import HostSettings
 from dispatch.log.store import PartitionStore
 from dispatch.metrics import host as metrics
 
-_IDLE_S = 0.1
 _SEEKS = 50
 _TAKEN = 250
 _BACKOFF_S = (0.05, 0.1, 0.2, 0.5, 1.0)
@@ -56,13 +54,16 @@ class Worker:
         *,
         probe: Probe = lambda _step: None,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        clients: Clients = KAFKA,
     ) -> None:
         self._settings = settings
+        self._clients = clients
         self._app = application
         self._probe = probe
         self._clock_ms = clock_ms
         self._transforms = {source.topic: source for source in application.transforms}
         self._topics = [aggregate.commands_topic for aggregate in application.aggregates] + list(self._transforms)
+        self._states = [aggregate.state_topic for aggregate in application.aggregates]
         self._stores: dict[Place, PartitionStore] = {}
         self._at = Positions()
         self._partitions = 1
@@ -71,8 +72,8 @@ class Worker:
         self._state = "starting"
         self._worn = False
         self._began_s = 0.0
-        self._journal = Journal(settings.journal)
-        self._producer = Producers(settings.producers())
+        self._journal = Journal(clients.journal(settings.journal))
+        self._producer = Producers(settings.producers(), clients)
         self._consumer: Consumer
         self._asker: Consumer
 
@@ -80,18 +81,18 @@ class Worker:
         """For /ready."""
         return {"kafka": self._state, "partitions": "up" if self._owned else "none assigned"}
 
-    def run(self, stop: threading.Event) -> None:
+    def run(self, stop: Stop) -> None:
         """Works until stopped."""
         failures = 0
         self._reopen_until_open(stop)
-        self._consumer = Consumer(self._settings.consumer())
-        self._asker = Consumer(self._settings.asker())
+        self._consumer = self._clients.consumer(self._settings.consumer())
+        self._asker = self._clients.consumer(self._settings.asker())
         self._consumer.subscribe(
             self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
         try:
             while not stop.is_set():
-                LAGS.note("worker", self._consumer)
+                self._clients.lags.note("worker", self._consumer)
                 try:
                     if self._turn():
                         failures = 0
@@ -109,12 +110,12 @@ class Worker:
                     self._owned = set()
                     self._stores.clear()
         finally:
-            LAGS.forget(self._consumer)
+            self._clients.lags.forget(self._consumer)
             self._consumer.close()
             self._asker.close()
             self._journal.close()
 
-    def _reopen_until_open(self, stop: threading.Event) -> None:
+    def _reopen_until_open(self, stop: Stop) -> None:
         """Fresh producers under the same identities, which end whatever their predecessors left open."""
         while not stop.is_set():
             try:
@@ -192,14 +193,14 @@ class Worker:
         try:
             batch.look_up()
             self._probe("looked_up")
-            began = self._began_s = time.monotonic()
+            began = self._began_s = self._clients.monotonic()
             self._producer.begin()
             self._probe("begun")
             messages = batch.decide()
             self._probe("decided")
-            self._producer.send(messages)
+            self._producer.send(messages, noted=self._states)
             if batch.detours:
-                self._producer.send(batch.detours, noted=True)
+                self._producer.send(batch.detours, noted=self._topics)
             self._probe("produced")
             self._producer.flush()
             self._probe("flushed")
@@ -214,10 +215,11 @@ class Worker:
         self._probe("committed")
         for store, aggregate_id, raw, live in batch.written:
             store.put(aggregate_id, raw, live)
+            store.known_until = self._producer.reached[store.aggregate.state_topic, store.partition]
         self._at.committed(offsets, self._producer.reached)
         self._state = "up"
         self._probe("merged")
-        metrics.TRANSACTION_SECONDS.observe(time.monotonic() - began)
+        metrics.TRANSACTION_SECONDS.observe(self._clients.monotonic() - began)
         if records:
             oldest_ms = min(record.timestamp_ms for record in records)
             metrics.DECISION_SECONDS.observe(max(0, self._clock_ms() - oldest_ms) / 1000)
@@ -230,7 +232,7 @@ class Worker:
 
     def open_for_s(self) -> float:
         """How long the present transaction has been open; 0: none is. One that hangs is for a watchdog to end."""
-        return time.monotonic() - self._began_s if self._began_s else 0.0
+        return self._clients.monotonic() - self._began_s if self._began_s else 0.0
 
     def _abort(self, error: Aborted, records: Sequence[Record]) -> None:
         """Ends the transaction, if one is open, and goes back to what is committed."""
@@ -255,11 +257,11 @@ class Worker:
                     logger.warning("kafka_error", reason=f"seek {topic} {number}: {error}")
                     self._owned.discard((topic, number))
                     return
-                time.sleep(0.02)
+                self._clients.sleep(0.02)
 
     def _poll(self) -> list[Record]:
         """Waits for one record, then takes what is already there."""
-        wait_s = _IDLE_S
+        wait_s = self._settings.idle_s
         now_ms = self._clock_ms()
         for place, store in self._stores.items():
             if place in self._owned and (due_ms := store.next_due_ms(now_ms)) is not None:
@@ -327,9 +329,9 @@ class Worker:
         return end >= high
 
     def _take_over(self) -> None:
-        """Restores what is new among the assigned partitions, and drops what is gone."""
+        """Restores the assigned partitions, those kept from before from where they stood, and drops what is gone."""
         assigned, self._assigned = self._assigned or set(), None
-        began = time.monotonic()
+        began = self._clients.monotonic()
         fresh = [
             PartitionStore(aggregate, number)
             for aggregate in self._app.aggregates
@@ -340,7 +342,8 @@ class Worker:
         try:
             if parts:
                 self._sweep(parts[0])
-            read = restore(self._settings, fresh)
+            kept = [store for place, store in self._stores.items() if place in assigned]
+            read = restore(self._settings, fresh + kept, self._clients)
             self._partitions = len(
                 self._asker.list_topics(self._topics[0], timeout=30).topics[self._topics[0]].partitions
             )
@@ -361,7 +364,7 @@ class Worker:
         self._journal.settle(self._comes_again)
         for place in sorted(assigned):
             self._seek(*place)
-        took = time.monotonic() - began
+        took = self._clients.monotonic() - began
         metrics.RESTORE_SECONDS.set(took)
         metrics.PARTITIONS.set(len({number for _, number in assigned}))
         metrics.AGGREGATES.set(sum(len(store) for store in self._stores.values()))
@@ -369,7 +372,7 @@ class Worker:
 
     def _sweep(self, assigned: TopicPartition) -> None:
         """Ends what a failure left open; one that hangs is, as any transaction, for the watchdog to end."""
-        self._began_s = time.monotonic()
+        self._began_s = self._clients.monotonic()
         try:
             offset = TopicPartition(assigned.topic, assigned.partition, 0)
             self._producer.sweep(self._app.outputs, [offset], self._consumer.consumer_group_metadata())
@@ -392,7 +395,7 @@ class Worker:
         logger.info("assigned", partitions=len(partitions))
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Nothing is open between turns. States stay until the next assignment says whose the partitions are."""
+        """Nothing is open between turns. States stay; what comes back is brought up to date when it is taken over."""
         self._owned = set()
         self._at.end.clear()
         logger.info("revoked", partitions=len(partitions))

@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -81,7 +80,7 @@ def dead_letter_record(letter: DeadLetter, worker: str) -> DeadLetterRecord:
         error=letter.error,
         reason=letter.reason[:1000],
         place=letter.place[:200],
-        at_ms=time.time_ns() // 1_000_000,
+        at_ms=letter.at_ms,
         worker=worker,
     )
 

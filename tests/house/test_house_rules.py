@@ -34,6 +34,7 @@ ARROWS = {
         "projections.story",
     ),
     "dispatch/checker": ("dispatch.contract", "dispatch.log.reading", "dispatch.log.application"),
+    "dispatch/simulation": (*ABOVE_INPUTS, "dispatch.processors", "dispatch.streams", "dispatch.checker"),
     "projections": ("dispatch.contract", "dispatch.log", "dispatch.metrics"),
     "gateways": (
         "dispatch.contract",

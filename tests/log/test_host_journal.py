@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dispatch.log.application import Deadline
-from dispatch.log.journal import Journal, Taken
+from dispatch.log.journal import FileOfJournal, Journal, Taken
 
 
 def record(offset: int, partition: int = 0) -> Taken:
@@ -18,7 +18,7 @@ def timer(aggregate_id: str, at_ms: int = 5) -> Taken:
 
 def dies_with(path: Path, *taken: Taken) -> None:
     """A process takes these and is never heard of again."""
-    journal = Journal(path)
+    journal = Journal(FileOfJournal(path))
     journal.take(taken)
     journal.close()
 
@@ -30,15 +30,15 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_record_is_deadly_after_three_deaths_at_it_alone(path: Path) -> None:
     for deaths in range(3):
-        assert not Journal(path).is_deadly(record(7)), deaths
+        assert not Journal(FileOfJournal(path)).is_deadly(record(7)), deaths
         dies_with(path, record(7))
-    assert Journal(path).is_deadly(record(7))
-    assert not Journal(path).is_deadly(record(8))
+    assert Journal(FileOfJournal(path)).is_deadly(record(7))
+    assert not Journal(FileOfJournal(path)).is_deadly(record(8))
 
 
 def test_a_batch_in_which_a_process_died_is_taken_one_by_one(path: Path) -> None:
     dies_with(path, record(1), record(2), record(3))
-    journal = Journal(path)
+    journal = Journal(FileOfJournal(path))
     assert journal.suspicious
     for offset in (1, 2, 3):
         assert journal.suspicious
@@ -49,16 +49,16 @@ def test_a_batch_in_which_a_process_died_is_taken_one_by_one(path: Path) -> None
 
 def test_one_that_was_handled_well_is_no_longer_suspected(path: Path) -> None:
     dies_with(path, record(1))
-    journal = Journal(path)
+    journal = Journal(FileOfJournal(path))
     journal.take([record(1)])
     journal.done([record(1)])
     journal.close()
-    assert not Journal(path).suspicious
+    assert not Journal(FileOfJournal(path)).suspicious
 
 
 def test_what_was_committed_before_the_death_does_not_keep_the_worker_slow(path: Path) -> None:
     dies_with(path, record(1), record(2), record(3, partition=1))
-    journal = Journal(path)
+    journal = Journal(FileOfJournal(path))
     journal.settle(lambda _taken: False)
     assert not journal.suspicious
 
@@ -66,7 +66,7 @@ def test_what_was_committed_before_the_death_does_not_keep_the_worker_slow(path:
 def test_what_was_not_committed_stays_suspected_and_its_deaths_counted(path: Path) -> None:
     for _ in range(3):
         dies_with(path, record(7))
-    journal = Journal(path)
+    journal = Journal(FileOfJournal(path))
     journal.settle(lambda taken: taken.offset >= 7)
     assert journal.is_deadly(record(7))
 
@@ -76,28 +76,28 @@ def test_a_death_with_nothing_in_hand_is_no_death_at_what_is_suspected(path: Pat
     for _ in range(2):
         dies_with(path, at)
     for _ in range(3):
-        journal = Journal(path)
+        journal = Journal(FileOfJournal(path))
         journal.take([record(1)])
         journal.done([record(1)])
         journal.close()
-    assert Journal(path).suspicious
-    assert not Journal(path).is_deadly(at)
+    assert Journal(FileOfJournal(path)).suspicious
+    assert not Journal(FileOfJournal(path)).is_deadly(at)
 
 
 def test_a_timer_is_deadly_after_three_deaths_of_which_the_first_may_be_with_others(path: Path) -> None:
     dies_with(path, record(1), timer("a"), timer("b"))
     for _ in range(2):
-        assert not Journal(path).is_deadly(timer("a"))
+        assert not Journal(FileOfJournal(path)).is_deadly(timer("a"))
         dies_with(path, timer("a"))
-    assert Journal(path).is_deadly(timer("a"))
-    assert not Journal(path).is_deadly(timer("a", at_ms=6))
-    assert not Journal(path).is_deadly(timer("b"))
+    assert Journal(FileOfJournal(path)).is_deadly(timer("a"))
+    assert not Journal(FileOfJournal(path)).is_deadly(timer("a", at_ms=6))
+    assert not Journal(FileOfJournal(path)).is_deadly(timer("b"))
 
 
 def test_a_file_torn_by_the_death_is_no_reason_to_stop(path: Path) -> None:
     dies_with(path, record(1))
     path.write_text('{"in_hand": [["comm')
-    assert not Journal(path).suspicious
+    assert not Journal(FileOfJournal(path)).suspicious
 
 
 def test_without_a_path_nothing_is_remembered() -> None:

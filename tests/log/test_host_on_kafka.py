@@ -1,6 +1,7 @@
 """The loop on a real broker: what the log says after something went wrong."""
 
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -291,6 +292,34 @@ def test_a_second_worker_takes_its_share_and_gives_it_back(bank: Bank) -> None:
     until(lambda: (len(first._owned), len(second._owned)), lambda owned: owned == (1, 1), 20)
     deposits(bank, 8, 3)
     each_counted_once(bank, 8, 6)
+
+
+def stands_still(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+def test_who_was_thrown_out_before_it_joined_again_decides_nothing_on_what_it_remembers(bank: Bank) -> None:
+    """Frozen between losing its partition and joining again, for longer than the session; then it gets it back."""
+    first = bank.opens(0)
+    until(lambda: len(first._owned), lambda owned: owned == 2, 40)
+    command = [sys.executable, str(Path(__file__).with_name("frozen_worker.py")), bank.brokers, bank.namespace]
+    frozen = subprocess.Popen(command)
+    try:
+        until(lambda: len(first._owned), lambda owned: owned == 1, 40)
+        deposits(bank, 8, 3)
+        bank.wait("events", 8 * 3, 40)
+        third = bank.opens(2)
+        until(lambda: stands_still(frozen.pid), bool, 40)
+        until(lambda: len(third._owned), lambda owned: owned == 1, 40)
+        deposits(bank, 8, 3)
+        bank.wait("events", 8 * 6, 40)
+        frozen.send_signal(signal.SIGCONT)
+        until(lambda: len(third._owned), lambda owned: owned == 0, 40)
+        deposits(bank, 8, 3)
+        each_counted_once(bank, 8, 9)
+    finally:
+        frozen.kill()
+        frozen.wait(20)
 
 
 def test_a_topic_that_is_there_with_other_partitions_is_refused_with_the_way_out(bank: Bank) -> None:

@@ -1,0 +1,81 @@
+"""Many seeds, on as many processes as wanted: what they add up to."""
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from dispatch.simulation.plan import Options
+from dispatch.simulation.running import run
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One seed's, small enough to be sent between processes."""
+
+    seed: int
+    wrong: tuple[str, ...]
+    rules: tuple[int, ...]
+    decisions: int
+    faults: dict[str, int]
+
+
+@dataclass(slots=True)
+class Total:
+    """Of all seeds so far."""
+
+    seeds: int = 0
+    decisions: int = 0
+    seconds: float = 0
+    faults: dict[str, int] = field(default_factory=dict)
+    broken: list[Result] = field(default_factory=list)
+
+    @property
+    def seeds_a_minute(self) -> float:
+        """By the real clock, of all processes together."""
+        return self.seeds * 60 / self.seconds if self.seconds else 0.0
+
+    def add(self, result: Result) -> None:
+        """One more."""
+        self.seeds += 1
+        self.decisions += result.decisions
+        for kind, count in result.faults.items():
+            self.faults[kind] = self.faults.get(kind, 0) + count
+        if result.wrong:
+            self.broken.append(result)
+
+
+def run_one(asked: tuple[int, Options]) -> Result:
+    """One seed."""
+    outcome = run(*asked)
+    rules = tuple(sorted({violation.rule for violation in outcome.report.violations}))
+    return Result(outcome.plan.seed, tuple(outcome.wrong()[:20]), rules, outcome.decisions, outcome.faults)
+
+
+def run_many(
+    seeds: range,
+    jobs: int,
+    options: Options,
+    *,
+    until_caught: bool = False,
+    seen: Callable[[Total], None] | None = None,
+) -> Total:
+    """All of them, or up to the first that breaks; `seen` hears of each."""
+    total, began = Total(), time.monotonic()
+    for result in _results(seeds, jobs, options):
+        total.add(result)
+        total.seconds = time.monotonic() - began
+        if seen is not None:
+            seen(total)
+        if until_caught and total.broken:
+            break
+    return total
+
+
+def _results(seeds: range, jobs: int, options: Options) -> Iterator[Result]:
+    asked = [(seed, options) for seed in seeds]
+    if jobs == 1:
+        yield from map(run_one, asked)
+        return
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+        yield from pool.imap(run_one, asked, chunksize=4)
