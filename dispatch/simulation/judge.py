@@ -40,4 +40,3 @@ def folds(log: list[Record]) -> list[str]:
         if stored != folded:
             wrong.append(f"{key[0]} {key[1]} is stored as {stored}, and its events fold to {folded}")
     return wrong
-
