@@ -323,5 +323,5 @@ def planted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_planted_fault_is_found(planted: type[AnyCourse]) -> None:
     with pytest.raises(AssertionError):
         run_state_machine_as_test(
-            planted, settings=settings(SHORT, phases=[Phase.generate], report_multiple_bugs=False)
+            planted, settings=settings(SHORT, max_examples=400, phases=[Phase.generate], report_multiple_bugs=False)
         )
