@@ -23,15 +23,18 @@ class Inputs:
         """Aggregate and timer of those set aside."""
         self._unreadable: list[Place] = []
         self._reached: dict[tuple[str, int], int] = {}
+        self._early: dict[str, tuple[Place, Place, int, str]] = {}
+        """Decided before what was read of it was sent; what it came by may be read yet, for a repeat has its id."""
         self._findings = findings
 
     def arrived(self, command_id: str, place: Place, decided: Any) -> None:
         """One record that is to be decided; `decided`: the ids of what was."""
         if command_id in decided:
-            unsent = self.unsent.pop(command_id, None)
-            if unsent is not None:
-                self._decided(place, *unsent)
-        elif command_id not in self.waiting:
+            if (early := self._early.get(command_id)) is not None and place.at_ms <= early[2]:
+                del self._early[command_id]
+            if (unsent := self.unsent.pop(command_id, None)) is not None:
+                self._decided(command_id, place, *unsent)
+        elif command_id not in self.waiting or place.at_ms < self.waiting[command_id].at_ms:
             self.waiting[command_id] = place
 
     def order(self, order: Any, place: Place, decided: Any) -> None:
@@ -47,7 +50,7 @@ class Inputs:
         """A command had its decision; one that a worker gave to itself need not be in the log."""
         sent = self.waiting.pop(decision.command_id, None)
         if sent is not None:
-            self._decided(sent, place, decision.aggregate_id, decision.now_ms)
+            self._decided(decision.command_id, sent, place, decision.aggregate_id, decision.now_ms)
         elif not by_worker:
             self.unsent[decision.command_id] = (place, decision.aggregate_id, decision.now_ms)
 
@@ -76,14 +79,15 @@ class Inputs:
                 continue
             how = "and later ones were" if passed else "and all is quiet"
             self._findings.add(13, place, f"command {command_id} was not decided, {how}")
+        for command_id, (place, sent, now_ms, name) in self._early.items():
+            late = f"what was sent {sent.at_ms - now_ms} ms later, at {sent}"
+            self._findings.add(12, place, f"{name} decided {command_id} at {now_ms}, {late}")
         if not cut:
             for command_id, (place, name, _) in self.unsent.items():
                 self._findings.add(12, place, f"{name} decided {command_id}, which nobody sent")
 
-    def _decided(self, sent: Place, place: Place, name: str, now_ms: int) -> None:
+    def _decided(self, command_id: str, sent: Place, place: Place, name: str, now_ms: int) -> None:
         key = (sent.topic, sent.partition)
         self._reached[key] = max(self._reached.get(key, -1), sent.offset)
         if now_ms < sent.at_ms:
-            self._findings.add(
-                12, place, f"{name} decided at {now_ms} what was sent {sent.at_ms - now_ms} ms later, at {sent}"
-            )
+            self._early[command_id] = (place, sent, now_ms, name)

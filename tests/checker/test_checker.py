@@ -270,6 +270,20 @@ def test_a_command_that_no_one_decided_is_told_once_all_is_quiet_or_later_ones_w
     assert broken(check_records(here.log, quiescent=False)) == {13}
 
 
+def test_a_repeat_of_an_order_that_comes_by_the_log_later_is_not_what_was_decided_first() -> None:
+    """Seed 61 of the simulation, once: order, decision, repeat by another way, and the repeat read first."""
+    here = Evening().sign_on("ana")
+    here.order(1)
+    order = next(record for record in here.log if record.topic == "orders.inbound")
+    decided: Any = next(found for record in here.log if type(found := content(record)) is Decision
+                        and isinstance(codec.decode(found.command), dc.MarkReady))  # fmt: skip
+    here.now_ms += 14_000
+    here.append("delivery.commands", decided.aggregate_id.encode(), decided.command)
+    log = [here.log[-1], *(record for record in here.log[:-1] if record is not order), order]
+    assert 12 not in broken(check_records(log))
+    assert 12 in broken(check_records(log[:-1]))
+
+
 def test_an_order_that_nobody_decided_is_told() -> None:
     here = Evening().sign_on("ana")
     here.order(1)
