@@ -22,6 +22,8 @@ def servers() -> Iterator[Addresses]:
     folder.chmod(0o755)  # for root: Postgres runs as another user; pytest's own folders are closed to others
     addresses, started = start_servers(folder, given)
     yield addresses
+    if "kafka" in started:
+        started["kafka"].kill()  # an orderly end takes its time with thousands of partitions that nobody reads again
     stop_servers(started)
     shutil.rmtree(folder, ignore_errors=True)
 
