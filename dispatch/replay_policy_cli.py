@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 console = Console()
 _ZONES, _GROUPS = 12, 20
 _TOLD_EVERY = 500
+_MS_DIGITS = 13
 
 
 def attach(group: typer.Typer) -> typer.Typer:
@@ -143,15 +144,25 @@ def _say_effects(made: "Diff") -> None:
     table = Table("in these decisions", "as it was", "as it would be", "", box=None, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
+    same = [name for name, (old, new) in made.effects.items() if old == new]
     for name, (old, new) in made.effects.items():
+        if old == new and len(same) < len(made.effects):
+            continue
         changed = f"{100 * (new - old) / abs(old):+.1f}%" if old and new != old else "" if new == old else "new"
         table.add_row(name, _figure(old), _figure(new), Text(changed, "yellow"))
     console.print()
     console.print(table, highlight=False)
+    if 0 < len(same) < len(made.effects):
+        console.print(Text(f"the same: {', '.join(same)}", "dim"))
 
 
 def _figure(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
+
+
+def _plain(said: str) -> str:
+    """A moment as a time of day."""
+    return clock(int(said))[11:] if said.isdigit() and len(said) == _MS_DIGITS else said
 
 
 def _say_examples(group: "Group") -> None:
@@ -160,6 +171,9 @@ def _say_examples(group: "Group") -> None:
         grid = Table.grid(padding=(0, 1))
         head = f"{clock(one.at_ms)[11:19]} {one.command} of {one.aggregate_id}, zone {one.zone}"
         grid.add_row("", Text(head, "dim"))
-        grid.add_row("", Text(f"was: {one.was}"))
-        grid.add_row("", Text(f"now: {one.would_be}"))
+        if one.was != one.would_be:
+            grid.add_row("", Text(f"was:   {one.was}"))
+            grid.add_row("", Text(f"would: {one.would_be}"))
+        for field in one.fields:
+            grid.add_row("", Text(f"{field.where} {field.field}: {_plain(field.logged)} -> {_plain(field.again)}"))
         console.print(grid, highlight=False)

@@ -47,7 +47,7 @@ def kinds(old: Came, new: Came) -> list[str]:
         return [_sequence(old.events, new.events)]
     found: dict[str, None] = {}
     for one, other in zip(old.events, new.events, strict=True):
-        for kind in _fields(one, other):
+        for kind in of_event(one, other):
             found[kind] = None
     if len(found) > 1:
         found.pop(SCORES, None)
@@ -73,7 +73,8 @@ def _sequence(old: tuple[Any, ...], new: tuple[Any, ...]) -> str:
     return f"{', '.join(gone) or 'nothing'} -> {', '.join(came) or 'nothing'}"
 
 
-def _fields(old: Any, new: Any) -> list[str]:
+def of_event(old: Any, new: Any) -> list[str]:
+    """In what two events of one kind differ."""
     if old == new:
         return []
     name = type(old).__name__

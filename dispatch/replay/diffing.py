@@ -7,7 +7,8 @@ import msgspec
 
 from dispatch.core.policy import Policy
 from dispatch.core.policy_document import differences
-from dispatch.replay.changes import SCORES, Came, kinds
+from dispatch.replay.changes import SCORES, Came, kinds, of_event
+from dispatch.replay.comparing import Field, fields
 from dispatch.replay.deciding import again
 from dispatch.replay.effects import Effects
 from dispatch.replay.policies import Policies
@@ -15,6 +16,7 @@ from dispatch.replay.under import OUTSIDE, Other, Undecidable, decided
 from dispatch.replay.walking import Step
 
 EXAMPLES = 3
+FIELDS = 3
 TRUTH = (
     "Exact for one decision: the same state, command and facts. What would have come after it is not in these figures, "
     "for then the states would have been others: beyond one step they are an estimate."
@@ -31,6 +33,8 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
     zone: str
     was: str
     would_be: str
+    fields: tuple[Field, ...] = ()
+    """The first that differ, where the events are of the same kinds."""
 
 
 class Group(msgspec.Struct, kw_only=True):
@@ -134,7 +138,7 @@ class Tally:
             group.examples.append(
                 Example(
                     aggregate_id=seen.aggregate_id, command=seen.command, command_id=seen.command_id, at_ms=seen.now_ms,
-                    zone=seen.zone, was=_words(old), would_be=_words(new),
+                    zone=seen.zone, was=_words(old), would_be=_words(new), fields=_fields(kind, old, new),
                 )
             )  # fmt: skip
 
@@ -182,6 +186,16 @@ def seen(step: Step) -> Seen:
 def acts_outside(old: Policy, new: Policy) -> tuple[str, ...]:
     """Fields that differ and that no decision looks at."""
     return tuple(".".join(one.path) for one in differences(old, new) if one.path[0] in OUTSIDE)
+
+
+def _fields(kind: str, old: Came, new: Came) -> tuple[Field, ...]:
+    """Fields that differ, of the events that differ in this way; scores, which follow from others, are left out."""
+    if [type(event) for event in old.events] != [type(event) for event in new.events]:
+        return ()
+    pairs = [(one, other) for one, other in zip(old.events, new.events, strict=True) if kind in of_event(one, other)]
+    found = [field for one, other in pairs for field in fields(type(one).__name__, one, other)]
+    telling = [field for field in found if not field.field.startswith(("candidates[", "event_id"))]
+    return tuple((telling or found)[:FIELDS])
 
 
 def _words(made: Came) -> str:
