@@ -23,6 +23,7 @@ from dispatch import (
     notices_cli,
     projections_cli,
     ranking_cli,
+    replay_blast_cli,
     replay_cli,
     replay_history_cli,
     replay_policy_cli,
@@ -125,7 +126,9 @@ metrics_cli.attach(app)
 simulate_cli.attach(app)
 access_cli.attach(app, _settings, _require_kafka)
 audit_cli.attach(app, _settings, _require_kafka)
-replay_policy_cli.attach(replay_history_cli.attach(replay_cli.attach(app, _settings, _require_kafka)))
+replay_app = replay_cli.attach(app, _settings, _require_kafka)
+for one in (replay_history_cli, replay_policy_cli, replay_blast_cli):
+    one.attach(replay_app)
 export_cli.attach(app, _settings)
 report_cli.attach(app, _settings)
 keeping_cli.attach(projections_cli.attach(app, _settings, _require_kafka), _settings)

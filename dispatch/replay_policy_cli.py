@@ -60,7 +60,7 @@ def diff(  # noqa: PLR0913 - the options of a command
         raise typer.BadParameter(f"--from {since} is not before --to {until}")
     rest_the_collector()
     tally = Tally()
-    with opened(settings_now()) as log, _counting(quiet=as_json) as told:
+    with opened(settings_now()) as log, counting(quiet=as_json) as told:
         asked, policies = Range(partitions(log, -1), begin, end), log.policies()
         found: Iterator[Step] = steps(log, asked, tally.passed_over)
         chosen = told(itertools.islice(found, most) if most else found)
@@ -79,7 +79,7 @@ def diff(  # noqa: PLR0913 - the options of a command
 
 
 @contextmanager
-def _counting(*, quiet: bool) -> "Iterator[Callable[[Iterator[Step]], Iterator[Step]]]":
+def counting(*, quiet: bool) -> "Iterator[Callable[[Iterator[Step]], Iterator[Step]]]":
     """Passes the steps on, and tells on a terminal how many there were."""
     shown = Console(stderr=True)
     with shown.status("reading") as line:
