@@ -27,6 +27,7 @@ from dispatch import (
     replay_cli,
     replay_history_cli,
     replay_policy_cli,
+    replay_shadow_cli,
     report_cli,
     rules_cli,
     run_cli,
@@ -129,6 +130,7 @@ audit_cli.attach(app, _settings, _require_kafka)
 replay_app = replay_cli.attach(app, _settings, _require_kafka)
 for one in (replay_history_cli, replay_policy_cli, replay_blast_cli):
     one.attach(replay_app)
+replay_shadow_cli.attach(replay_app, run_app)
 export_cli.attach(app, _settings)
 report_cli.attach(app, _settings)
 keeping_cli.attach(projections_cli.attach(app, _settings, _require_kafka), _settings)

@@ -21,7 +21,8 @@ def attach(app: typer.Typer, settings: Callable[..., Settings]) -> typer.Typer:
     return run_app
 
 
-def _until_signalled(work: Callable[[threading.Event], None]) -> None:
+def until_signalled(work: Callable[[threading.Event], None]) -> None:
+    """Works until the process is asked to end."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -41,7 +42,7 @@ def worker(
 
     settings = _settings(slot=slot, health_port=health_port)
     logs.configure(f"worker-{slot}", settings.log_level)
-    _until_signalled(lambda stop: run(settings, stop))
+    until_signalled(lambda stop: run(settings, stop))
 
 
 @run_app.command()
@@ -52,7 +53,7 @@ def streams(health_port: Port = 0) -> None:
 
     settings = _settings(health_port=health_port)
     logs.configure("streams", settings.log_level)
-    _until_signalled(lambda stop: run(settings, stop))
+    until_signalled(lambda stop: run(settings, stop))
 
 
 @run_app.command()
@@ -63,7 +64,7 @@ def eta(health_port: Port = 0) -> None:
 
     settings = _settings(health_port=health_port)
     logs.configure("eta", settings.log_level)
-    _until_signalled(lambda stop: run(settings, stop))
+    until_signalled(lambda stop: run(settings, stop))
 
 
 @run_app.command()
@@ -80,7 +81,7 @@ def projector(
     settings = _settings(health_port=health_port)
     logs.configure("projector", settings.log_level)
     with anchoring(settings.postgres, settings.audit_key_file), keeping(settings.postgres):
-        _until_signalled(
+        until_signalled(
             lambda stop: run(settings.kafka, settings.postgres, settings.namespace, health_port, stop, lanes)
         )
 
@@ -93,7 +94,7 @@ def notifier(health_port: Port = 0) -> None:
 
     settings = _settings(health_port=health_port)
     logs.configure("notifier", settings.log_level)
-    _until_signalled(lambda stop: run(settings, stop))
+    until_signalled(lambda stop: run(settings, stop))
 
 
 @run_app.command()
@@ -104,7 +105,7 @@ def webhooks(health_port: Port = 0) -> None:
 
     settings = _settings(health_port=health_port)
     logs.configure("webhooks", settings.log_level)
-    _until_signalled(lambda stop: run(settings, stop))
+    until_signalled(lambda stop: run(settings, stop))
 
 
 @run_app.command()
@@ -115,7 +116,7 @@ def followers(health_port: Port = 0) -> None:
 
     settings = _settings(health_port=health_port)
     logs.configure("followers", settings.log_level)
-    _until_signalled(lambda stop: run(settings, stop))
+    until_signalled(lambda stop: run(settings, stop))
 
 
 @run_app.command()

@@ -42,6 +42,9 @@ DELIVERY_EVENTS = Topic("delivery.events", "delivery_id", "what happened to deli
 DRIVER_EVENTS = Topic("driver.events", "driver_id", "what happened to drivers", -1, public=True)
 OFFERS = Topic("offers", "driver_id", "offers, assignments and their ends, for driver gateways", DAY_MS, public=True)
 DECISIONS = Topic("decisions", "aggregate", "command, facts and outcome of each decision", 30 * DAY_MS)
+SHADOW_DECISIONS = Topic(
+    "shadow.decisions", "aggregate", "what a policy in the shadow would have decided", 7 * DAY_MS, partitions="one"
+)
 REPLIES = Topic("replies", "gateway slot", "outcomes for the request that waits", HOUR_MS, partitions="replies")
 DELIVERY_STATE = Topic("delivery.state", "delivery_id", "restores a processor", -1, compacted=True, config=_STATE)
 DRIVER_STATE = Topic("driver.state", "driver_id", "restores a processor", -1, compacted=True, config=_STATE)
@@ -78,7 +81,7 @@ CATALOGUE: tuple[Topic, ...] = (
     PRICES, WEBHOOK_CHANGES,
     ORDERS_INBOUND, DELIVERY_COMMANDS, DRIVER_COMMANDS, DELIVERY_EVENTS, DRIVER_EVENTS, OFFERS, DECISIONS, REPLIES,
     DELIVERY_STATE, DRIVER_STATE, DRIVER_LOCATIONS, DRIVER_PLACES, POLICIES, FLAGS, RULES_HISTORY, CONTACTS,
-    NOTICES, DEAD_LETTERS, DEAD_LETTERS_HANDLED,
+    NOTICES, DEAD_LETTERS, DEAD_LETTERS_HANDLED, SHADOW_DECISIONS,
     ZONES, ZONE_HEALTH, ZONE_REQUESTS, INCENTIVES,
     MODELS, DRIVER_SCORES, ETA_MODEL,
     API_KEYS,

@@ -64,6 +64,7 @@ CATALOGUE: dict[str, tuple[str, ...]] = {
     "api_keys_unreachable": ("reason",),
     "api_keys_refused": ("offset", "reason"),
     "gateway_open": ("host",),
+    "shadow_passed_over": ("reason",),
     "request": ("door", "method", "status", "ms", "role"),
     "fault": ("door", "kind", "place"),
     "draining": ("in_flight",),

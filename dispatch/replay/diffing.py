@@ -138,7 +138,7 @@ class Tally:
             group.examples.append(
                 Example(
                     aggregate_id=seen.aggregate_id, command=seen.command, command_id=seen.command_id, at_ms=seen.now_ms,
-                    zone=seen.zone, was=_words(old), would_be=_words(new), fields=_fields(kind, old, new),
+                    zone=seen.zone, was=words(old), would_be=words(new), fields=_fields(kind, old, new),
                 )
             )  # fmt: skip
 
@@ -198,7 +198,8 @@ def _fields(kind: str, old: Came, new: Came) -> tuple[Field, ...]:
     return tuple((telling or found)[:FIELDS])
 
 
-def _words(made: Came) -> str:
+def words(made: Came) -> str:
+    """The events that matter, in a line."""
     if made.outcome == "refused":
         return f"refused {made.reason}"
     return ", ".join(_event(event) for event in made.events) or "nothing"

@@ -16,6 +16,7 @@ from dispatch.log.reading import record_of, watermarks
 from dispatch.replay.policies import Policies, published_in
 
 _AT_ONCE = 2_000
+_MOMENT_S = 0.02
 _OPEN_S = 30.0
 """So long an open transaction is waited for; its process ends it after 20 s."""
 _READ: dict[str, Any] = {
@@ -54,6 +55,12 @@ class TopicReader:
                     return None
         return self._buffer.popleft()
 
+    def now(self) -> Record | None:
+        """The next record if it is here, or comes in a moment; for topics that grow."""
+        if not self._buffer:
+            self._fill(_MOMENT_S)
+        return self._buffer.popleft() if self._buffer else None
+
     def upto(self, end: int) -> Iterator[Record]:
         """The records before this offset."""
         while (record := self()) is not None and record.offset < end:
@@ -63,8 +70,8 @@ class TopicReader:
         """Closes the connection."""
         self._consumer.close()
 
-    def _fill(self) -> None:
-        for message in self._consumer.consume(_AT_ONCE, 0.2):
+    def _fill(self, wait_s: float = 0.2) -> None:
+        for message in self._consumer.consume(_AT_ONCE, wait_s):
             error = message.error()
             if error is None:
                 self._at_end = False
@@ -106,6 +113,10 @@ class KafkaLog:
     def name(self, topic: Topic) -> str:
         """The topic's name in Kafka."""
         return self._namespace + topic.name
+
+    def has(self, topic: Topic) -> bool:
+        """Whether the topic is there."""
+        return self.name(topic) in self._asking.list_topics(timeout=10).topics
 
     def reader(self, topic: Topic, partition: int, start: int = 0) -> TopicReader:
         """From this offset on."""

@@ -27,11 +27,15 @@ class Step(NamedTuple):
 
 def walk(sources: Sources, asked: Asked, passed_over: Callable[[str], None]) -> Iterator[Step]:
     """The steps; what cannot be read, or lost events before, is told to `passed_over` with the reason."""
-    yield from _Walker(sources, asked, passed_over).steps()
+    yield from Walker(sources, asked, passed_over).steps()
 
 
-class _Walker:
+class Walker:
+    """Goes from decision to decision. Where a topic grows it goes on: `steps` may be asked again."""
+
     def __init__(self, sources: Sources, asked: Asked, passed_over: Callable[[str], None]) -> None:
+        self.next_offset = -1
+        """Of the decisions, after those that were given."""
         self._decisions, self._passed_over = sources.decisions, passed_over
         self._wanted, self._states = Wanted(asked.keys), States()
         both = (("delivery", sources.delivery_events), ("driver", sources.driver_events))
@@ -40,8 +44,10 @@ class _Walker:
         }
 
     def steps(self) -> Iterator[Step]:
+        """Until the source has no more for now."""
         count = 0
         while (record := self._decisions()) is not None:
+            self.next_offset = record.offset + 1
             if self._wanted.take(record):
                 count += 1
                 if count % _TIDY == 0:

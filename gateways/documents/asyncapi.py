@@ -29,6 +29,7 @@ _ROOMS: dict[str, str] = {
 """Folders of schemas whose records all go to one topic."""
 _SYSTEM: dict[str, tuple[str, ...]] = {
     topics.DECISIONS.name: ("Decision",),
+    topics.SHADOW_DECISIONS.name: ("ShadowDecision",),
     topics.REPLIES.name: ("Reply",),
     topics.DRIVER_LOCATIONS.name: ("DriverLocation", "DriverHeartbeat"),
     topics.DRIVER_PLACES.name: ("DriverLocation",),

@@ -1,32 +1,46 @@
 """Replay of a log that real workers wrote to a real Kafka."""
 
+import io
 import json
-import os
-import subprocess
 import sys
+import threading
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from couriers import Couriers
+from msgspec.structs import replace
 from running import Dispatch, Workers, now_ms
 
 from deploy.local import Addresses
-from dispatch import setup
+from dispatch import cli, setup
 from dispatch.contract import codec, topics
 from dispatch.contract.records import delivery_events as de
+from dispatch.contract.records import driver_commands as vc
 from dispatch.core.policy import Policy, scaled
+from dispatch.inputs import policy_file
 from dispatch.log.errors import Misconfigured
 from dispatch.log.reading import read_all
-from dispatch.replay import checkpoint, run
-from dispatch.replay.ranges import Range
+from dispatch.replay import checkpoint, run, shadow
+from dispatch.replay.ranges import Range, steps
 from dispatch.replay.report import Report
 from dispatch.replay.run import Interrupted, verify
 from dispatch.replay.source import KafkaLog
+from dispatch.replay.under import Other
+from projections.audit import keys
 
 pytestmark = pytest.mark.servers
 ORDERS = 12
+
+
+class Said(NamedTuple):
+    """What came of a command."""
+
+    code: int
+    out: str
+    error: str
 
 
 class Evening:
@@ -35,14 +49,20 @@ class Evening:
     def __init__(self, dispatch: Dispatch) -> None:
         self.dispatch, self.names = dispatch, list[str]()
 
-    def baton(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        settings = self.dispatch.settings
-        environment = os.environ | {
+    def baton(self, *arguments: str, **more: str) -> Said:
+        """The command, within this process: a process of its own for each would take most of the time."""
+        settings, out, error = self.dispatch.settings, io.StringIO(), io.StringIO()
+        environment = {
             "BATON_KAFKA": settings.kafka, "BATON_POSTGRES": settings.postgres, "BATON_VALKEY": settings.valkey,
-            "BATON_NAMESPACE": settings.namespace, "BATON_HOME": str(settings.home), "COLUMNS": "80",
+            "BATON_NAMESPACE": settings.namespace, "BATON_HOME": str(settings.home), "COLUMNS": "80", **more,
         }  # fmt: skip
-        command = [sys.executable, "-m", "dispatch.cli", "replay", *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        with pytest.MonkeyPatch.context() as patched, redirect_stdout(out), redirect_stderr(error):
+            for name, value in environment.items():
+                patched.setenv(name, value)
+            patched.setattr(sys, "argv", ["baton", "replay", *arguments])
+            with pytest.raises(SystemExit) as ended:
+                cli.main()
+        return Said(int(ended.value.code or 0), out.getvalue(), error.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +94,8 @@ def evening(servers: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Eve
 
 def test_a_real_run_comes_out_the_same(evening: Evening) -> None:
     done = evening.baton("verify", "--json")
-    report = json.loads(done.stdout)
-    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(done.out)
+    assert done.code == 0, done.out + done.error
     assert report["decisions"] == report["equal"] > 5 * ORDERS
     assert report["events"] == len(evening.dispatch.read(topics.DELIVERY_EVENTS, topics.DRIVER_EVENTS))
 
@@ -150,6 +170,136 @@ def test_a_checkpoint_knows_its_question_and_another_file_is_refused(evening: Ev
         checkpoint.read(file)
 
 
+def ends(evening: Evening) -> dict[str, int]:
+    """The end of every topic of the namespace, all partitions together."""
+    log = KafkaLog(evening.dispatch.settings.kafka, evening.dispatch.namespace)
+    known = log._asking.list_topics(timeout=10).topics
+    found = {
+        name: sum(log.high(name, number) for number in topic.partitions)
+        for name, topic in known.items()
+        if name.startswith(evening.dispatch.namespace)
+    }
+    log.close()
+    return found
+
+
+def in_the_shadow(evening: Evening, policy: Policy, wanted: int, since_ms: int = 1) -> list[Any]:
+    """Runs a shadow until it has said so much, and a moment longer; all that was ever said."""
+    stop, failed = threading.Event(), list[Exception]()
+
+    def work() -> None:
+        try:
+            shadow.run(evening.dispatch.settings, policy, stop, since_ms)
+        except Exception as error:  # noqa: BLE001 - raised below
+            failed.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        said = evening.dispatch.wait(topics.SHADOW_DECISIONS, lambda seen: len(seen) >= wanted or bool(failed), 60)
+        time.sleep(0.5)
+    finally:
+        stop.set()
+        thread.join(30)
+    assert failed == []
+    assert len(said) == len(evening.dispatch.read(topics.SHADOW_DECISIONS))
+    return said
+
+
+def test_a_policy_in_the_shadow_is_judged_beside_the_first_and_touches_nothing(evening: Evening) -> None:
+    decisions = len(evening.dispatch.read(topics.DECISIONS))
+    before = ends(evening)
+    own = scaled(Policy(version=4), 60)
+    said = in_the_shadow(evening, own, decisions)
+    assert len(said) == decisions
+    assert {one.verdict for one in said} == {"agrees"}
+    other = replace(own, pay=replace(own.pay, base_minor=777), offer=replace(own.offer, timeout_s=3))
+    waiting = in_the_shadow(evening, other, decisions)
+    assert len(waiting) == decisions, "it goes on where it was, whatever the policy"
+    evening.dispatch.driver(vc.EndShift, "d0", after_delivery=False)
+    evening.dispatch.flush()
+    after = ends(evening)
+    grown = {name for name in after if after[name] != before[name]}
+    prefix = evening.dispatch.namespace
+    assert grown == {prefix + "shadow.decisions", prefix + "driver.commands"}
+
+
+def test_the_shadows_report_tells_agreement_and_difference(evening: Evening) -> None:
+    """Another group's name is another beginning: the same log in the shadow of another policy, in one namespace."""
+    own = scaled(Policy(version=4), 60)
+    other = replace(own, pay=replace(own.pay, base_minor=777), offer=replace(own.offer, timeout_s=3))
+    log = KafkaLog(evening.dispatch.settings.kafka, evening.dispatch.namespace)
+    made = steps(log, Range(tuple(range(4))), lambda reason: pytest.fail(reason))
+    said = [shadow.judged(step, log.policies(), Other(other), shadow.name_of(other)) for step in made]
+    for one in said:
+        assert one is not None
+        evening.dispatch.send(topics.SHADOW_DECISIONS, one.aggregate_id, one)
+    evening.dispatch.flush()
+    log.close()
+    done = evening.baton("shadow", "report", "--json")
+    assert done.code == 0, done.error
+    by_name = {one["shadow"]: one for one in json.loads(done.out)}
+    first, second = by_name[shadow.name_of(own)], by_name[shadow.name_of(other)]
+    assert first["percent"] == 100
+    offers = sum(isinstance(event, de.DriverOfferSent) for event in evening.dispatch.read(topics.DELIVERY_EVENTS))
+    assert second["kinds"]["other pay"] == second["kinds"]["the offer is open for another time"] == offers > 0
+    assert second["differs"] == offers
+    told = evening.baton("shadow", "report").out
+    assert "100.00% agreement" in told
+    assert "the offer is open for another time" in told
+    assert max(map(len, told.splitlines())) <= 80
+
+
+def test_diff_explain_show_and_blast_radius_on_the_command_line(evening: Evening, tmp_path: Path) -> None:
+    policy = tmp_path / "other.toml"
+    own = scaled(Policy(version=4), 60)
+    policy.write_text(policy_file.toml(replace(own, offer=replace(own.offer, timeout_s=3)), every_field=True))
+    done = evening.baton("diff", "--policy", str(policy), "--fail-above", "1")
+    assert done.code == 1, done.error
+    assert "the offer is open for another time" in done.out
+    assert "Exact for one decision" in done.out
+    assert max(map(len, done.out.splitlines())) <= 80
+    assert evening.baton("diff", "--policy", str(policy), "--fail-above", "99", "--most", "5", "--json").code == 0
+    name = evening.names[0]
+    shown = evening.baton("show", "s1/o0", "--json")
+    assert json.loads(shown.out)["delivery_id"] == name, shown.error
+    told = evening.baton("timeline", name)
+    assert "MarkReady" in told.out
+    assert "Handed over" in told.out or "Offered" in told.out
+    explained = evening.baton("explain", f"{name}@v2", "--json")
+    command_id = json.loads(explained.out)["command_id"]
+    assert json.loads(evening.baton("explain", command_id, "--json").out)["command_id"] == command_id
+    found = json.loads(evening.baton("blast-radius", "--bug", '"DriverOfferSent" in events', "--json").out)
+    assert found["deliveries"] == ORDERS
+    wrong = evening.baton("blast-radius", "--bug", "outcome ==")
+    assert wrong.code == 2
+    assert "at character 11" in wrong.error
+
+
+def test_a_bundle_is_written_and_replayed_with_no_server(evening: Evening, tmp_path: Path) -> None:
+    key = tmp_path / "audit.pem"
+    key.write_bytes(keys.made())
+    file, name = tmp_path / "incident.zip", evening.names[1]
+    more = {"BATON_AUDIT_KEY_FILE": str(key)}
+    done = evening.baton("export", name, "--out", str(file), "--reason", "ticket 4711", "--actor", "eva", **more)
+    assert done.code == 0, done.error
+    nowhere = {
+        "BATON_KAFKA": "127.0.0.1:9",
+        "BATON_POSTGRES": "postgresql://127.0.0.1:9/x",
+        "BATON_VALKEY": "redis://127.0.0.1:9",
+    }
+    verified = evening.baton("verify", "--bundle", str(file), "--key", str(key), **nowhere)
+    assert verified.code == 0, verified.out + verified.error
+    assert "All came out the same, byte by byte." in verified.out
+    assert "ticket 4711" in verified.out
+    shown = evening.baton("timeline", name, "--bundle", str(file), **nowhere)
+    assert "MarkReady" in shown.out
+    other = tmp_path / "other.pem"
+    other.write_bytes(keys.made())
+    assert evening.baton("verify", "--bundle", str(file), "--key", str(other), **nowhere).code == 1
+    assert evening.baton("export", name, "--out", str(file), "--reason", "again", **more).code == 2
+
+
 def test_a_forged_event_is_found_and_told_at_eighty_columns(evening: Evening) -> None:
     """The last test of this log: it is not whole any more."""
     name = evening.names[0]
@@ -161,25 +311,23 @@ def test_a_forged_event_is_found_and_told_at_eighty_columns(evening: Evening) ->
     evening.dispatch.send_raw(topics.DELIVERY_EVENTS, name, codec.encode(forged), timestamp=now_ms() - 60_000)
     evening.dispatch.flush()
     done = evening.baton("verify", "--delivery", name)
-    assert done.returncode == 1
-    assert "no decision on record made it" in " ".join(done.stdout.split())
-    assert "PrepTimeChanged" in done.stdout
-    assert "1 came out otherwise." in done.stdout
+    assert done.code == 1
+    assert "no decision on record made it" in " ".join(done.out.split())
+    assert "PrepTimeChanged" in done.out
+    assert "1 came out otherwise." in done.out
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["verify", "--from", "yesterday"], "is no time"),
         (["verify", "--from", "2026-11-21", "--to", "2026-11-20"], "is not before"),
-        (["verify", "--partition", "99"], "partitions 0 to 3"),
         (["verify", "--delivery", "a/b", "--driver", "c"], "one at a time"),
         (["verify", "--resume"], "nothing to resume"),
-        (["verify", "--resume", "--partition", "1"], "no other question"),
+        (["diff", "--from", "1h"], "one of them is wanted"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(evening: Evening, arguments: list[str], said: str) -> None:
     done = evening.baton(*arguments)
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.code == 2
+    assert said in done.error
+    assert "Traceback" not in done.error

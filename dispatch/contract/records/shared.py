@@ -285,6 +285,9 @@ Audience = Literal["UNKNOWN", "customer", "driver", "operations", "support"]
 ReplyStage = Literal["UNKNOWN", "decided", "first_offer"]
 
 
+ShadowVerdict = Literal["UNKNOWN", "agrees", "differs", "undecidable"]
+
+
 WebhookAct = Literal["UNKNOWN", "created", "changed", "deleted", "secret_rotated", "enabled", "disabled"]
 
 

@@ -4,7 +4,7 @@
 import msgspec
 
 
-from dispatch.contract.records.shared import ActorType, AggregateType, Audience, DeadLetterAct, DriverScorePart, Outcome, ReplyStage, WebhookAct, ZoneTrend
+from dispatch.contract.records.shared import ActorType, AggregateType, Audience, DeadLetterAct, DriverScorePart, Outcome, ReplyStage, ShadowVerdict, WebhookAct, ZoneTrend
 
 
 class ApiKeyPublished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -258,6 +258,33 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     driver_id: str | None = None
 
 
+class ShadowDecision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a policy in the shadow would have made of a decision: the same state, command and facts, one step."""
+
+    shadow: str
+    """Tells policies in the shadow apart: the beginning of its document's SHA-256."""
+    aggregate: AggregateType
+    aggregate_id: str
+    command: str
+    """Its type."""
+    command_id: str
+    partition: int
+    """Where the decision stands in its topic."""
+    offset: int
+    at_ms: int
+    """When it was decided."""
+    zone: str = 'none'
+    policy_version: int
+    """In force."""
+    verdict: ShadowVerdict
+    kinds: tuple[str, ...] = ()
+    """In what they differ; of what cannot be decided, why."""
+    outcome: Outcome
+    was: str = ''
+    """What the policy in force made of it, in words; empty: they agree."""
+    would_be: str = ''
+
+
 class TrackingLink(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A link by which somebody may follow one delivery. The token itself is kept nowhere."""
 
@@ -378,4 +405,4 @@ class ZonesPublished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     note: str = ''
 
 
-System = ApiKeyPublished | BroadcastRequested | Contact | DeadLetter | DeadLetterHandled | Decision | DriverHeartbeat | DriverLocation | DriverScored | FeatureFlagToggled | FlagPublished | IncentivePublished | ModelPublished | Notice | PolicyPublished | Reply | TrackingLink | WebhookEndpointChanged | ZoneDriversRequested | ZoneHealth | ZonePrice | ZonePublished | ZonesPublished
+System = ApiKeyPublished | BroadcastRequested | Contact | DeadLetter | DeadLetterHandled | Decision | DriverHeartbeat | DriverLocation | DriverScored | FeatureFlagToggled | FlagPublished | IncentivePublished | ModelPublished | Notice | PolicyPublished | Reply | ShadowDecision | TrackingLink | WebhookEndpointChanged | ZoneDriversRequested | ZoneHealth | ZonePrice | ZonePublished | ZonesPublished
