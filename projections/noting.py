@@ -38,11 +38,18 @@ def note(connection: Connection, months: Months, rows: Mapping[str, Sequence[Row
         if not mine:
             continue
         months.months(connection, model.table, model.month, mine)
-        statement = sql.SQL("INSERT INTO {} ({}) VALUES ({}) ON CONFLICT {}").format(
-            sql.Identifier(model.table),
-            sql.SQL(", ").join(map(sql.Identifier, model.columns)),
-            sql.SQL(", ").join(sql.Placeholder() * len(model.columns)),
-            sql.SQL(model.merge),
-        )
         with connection.cursor() as cursor:
-            cursor.executemany(statement, [[row[name] for name in model.columns] for row in mine])
+            cursor.executemany(_NOTING[model.table], [[row[name] for name in model.columns] for row in mine])
+
+
+def _noting(model: Noted) -> bytes:
+    statement = sql.SQL("INSERT INTO {} ({}) VALUES ({}) ON CONFLICT {}").format(
+        sql.Identifier(model.table),
+        sql.SQL(", ").join(map(sql.Identifier, model.columns)),
+        sql.SQL(", ").join(sql.Placeholder() * len(model.columns)),
+        sql.SQL(model.merge),
+    )
+    return statement.as_bytes(None)
+
+
+_NOTING = {model.table: _noting(model) for model in NOTED}

@@ -33,20 +33,39 @@ def positions(connection: Connection, places: Iterable[Place]) -> dict[Place, Po
     return {place: known.get(place, Position()) for place in places}
 
 
+_NEW = b"""
+INSERT INTO projection_offsets (topic, partition, next_offset)
+SELECT topic, partition, 0 FROM unnest(%s::text[], %s::int[]) AS new (topic, partition) ON CONFLICT DO NOTHING
+"""
+_ADVANCE = b"""
+WITH wanted AS (
+    SELECT * FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bytea[], %s::bigint[], %s::bigint[])
+    AS wanted (topic, partition, next_offset, last_hash, was, generation)
+), mine AS (
+    SELECT wanted.* FROM projection_offsets o JOIN wanted USING (topic, partition)
+    WHERE o.next_offset = wanted.was AND o.generation = wanted.generation ORDER BY topic, partition FOR UPDATE OF o
+)
+UPDATE projection_offsets o SET next_offset = mine.next_offset, last_hash = mine.last_hash, read_at = now()
+FROM mine WHERE o.topic = mine.topic AND o.partition = mine.partition
+"""
+"""Locked in one order, so that two never wait for each other."""
+
+
 def advance(connection: Connection, to: Mapping[Place, Position], at: Mapping[Place, Position]) -> None:
     """Sets them within the transaction that is open. Raises OffsetsMoved when one is not where it was."""
-    for (topic, number), position in sorted(to.items()):  # in one order, so that two never wait for each other
-        before = at[topic, number]
-        if before.next_offset == 0:
-            connection.execute(
-                "INSERT INTO projection_offsets (topic, partition, next_offset) VALUES (%s, %s, 0)"
-                " ON CONFLICT DO NOTHING",
-                (topic, number),
-            )
-        moved = connection.execute(
-            "UPDATE projection_offsets SET next_offset = %s, last_hash = %s, read_at = now()"
-            " WHERE topic = %s AND partition = %s AND next_offset = %s AND generation = %s",
-            (position.next_offset, position.last_hash, topic, number, before.next_offset, before.generation),
-        )
-        if moved.rowcount != 1:
-            raise OffsetsMoved(f"{topic} {number} does not stand at {before.next_offset} any more")
+    if new := [place for place in to if at[place].next_offset == 0]:
+        connection.execute(_NEW, ([topic for topic, _ in new], [number for _, number in new]))
+    moved = connection.execute(
+        _ADVANCE,
+        (
+            [topic for topic, _ in to],
+            [number for _, number in to],
+            [position.next_offset for position in to.values()],
+            [position.last_hash for position in to.values()],
+            [at[place].next_offset for place in to],
+            [at[place].generation for place in to],
+        ),
+    )
+    if moved.rowcount != len(to):
+        stood = ", ".join(f"{topic} {number} at {at[topic, number].next_offset}" for topic, number in sorted(to))
+        raise OffsetsMoved(f"of {stood} not all stand there any more")

@@ -18,6 +18,7 @@ from projections.runtime.reading import Taken
 from projections.runtime.writing import Changes, Writer, names
 
 _FIRST_VERSION = 1
+_ID: dict[Family, str] = {"delivery": "delivery_id", "driver": "driver_id"}
 Step = Callable[[Aggregate, Any, Changes], None]
 
 
@@ -37,7 +38,10 @@ class Tables:
         self._memory: dict[Family, Memory] = {"delivery": Memory(), "driver": Memory()}
         self._steps: dict[type, tuple[Step, ...]] = {}
         self._family: dict[type, Family] = {}
+        self._reading: dict[Family, list[tuple[Folded | Several, bytes]]] = {"delivery": [], "driver": []}
         for model in models:
+            if isinstance(model, Folded | Several):
+                self._reading[model.family].append((model, _reading(model)))
             for kind in model.handles:
                 self._steps[kind] = (*self._steps.get(kind, ()), _step(model, kind))
                 self._family[kind] = model.family
@@ -97,21 +101,11 @@ class Tables:
                 self._read_family(connection, family, wanted)
 
     def _read_family(self, connection: Connection, family: Family, wanted: list[str]) -> None:
-        column = "driver_id" if family == "driver" else "delivery_id"
-        kind = "text" if family == "driver" else "uuid"
+        column = _ID[family]
         memory = self._memory[family]
-        for model in self._models:
-            if model.family != family or not isinstance(model, Folded | Several):
-                continue
-            ordered = model.key if isinstance(model, Folded) else model.own
+        for model, statement in self._reading[family]:
             with connection.cursor(row_factory=dict_row) as cursor:
-                cursor.execute(
-                    sql.SQL("SELECT {} FROM {} WHERE {} = ANY(%s::{}[]) ORDER BY {}").format(
-                        names(model.columns), sql.Identifier(model.table), sql.Identifier(column),
-                        sql.SQL(kind), sql.Identifier(ordered),
-                    ),
-                    (wanted,),
-                )  # fmt: skip
+                cursor.execute(statement, (wanted,))
                 for row in cursor:
                     aggregate = memory.get(str(row[column]))
                     assert aggregate is not None
@@ -119,6 +113,16 @@ class Tables:
                         aggregate.rows.setdefault(model.table, {})[str(row[model.key])] = row
                     else:
                         aggregate.lists.setdefault(model.table, []).append(row)
+
+
+def _reading(model: Folded | Several) -> bytes:
+    """The rows of some aggregates, those of each in their order."""
+    statement = sql.SQL("SELECT {} FROM {} WHERE {} = ANY(%s::{}[]) ORDER BY {}").format(
+        names(model.columns), sql.Identifier(model.table), sql.Identifier(_ID[model.family]),
+        sql.SQL("text" if model.family == "driver" else "uuid"),
+        sql.Identifier(model.key if isinstance(model, Folded) else model.own),
+    )  # fmt: skip
+    return statement.as_bytes(None)
 
 
 def _step(model: Events, kind: type) -> Step:

@@ -43,6 +43,7 @@ class Writer:
     def __init__(self, connection: Connection, models: Sequence[Events] = FOLDED, *, room: str = "public") -> None:
         """`room`: the schema of the tables, which is first in the search path. Raises psycopg.Error."""
         self._room = room
+        self._into = {model.table: (_copying(model.columns, f"new_{model.table}"), _merging(model)) for model in models}
         self._months: set[tuple[str, int, int]] = set()
         making = sql.SQL("CREATE TEMP TABLE {} (LIKE {} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS")
         connection.execute(
@@ -59,29 +60,15 @@ class Writer:
     def merge(self, connection: Connection, model: Events, rows: Sequence[Row]) -> None:
         """New rows are inserted, known ones replaced; sums are added."""
         self.months(connection, model.table, model.month, rows)
-        _copy(connection, model.table, model.columns, rows)
-        in_order: sql.Composable = sql.SQL("")
-        if isinstance(model, Appended):
-            change: sql.Composable = sql.SQL("NOTHING")
-        elif isinstance(model, Summed):
-            change = sql.SQL("UPDATE SET ") + _each("{0} = " + model.table + ".{0} + excluded.{0}", model.sums)
-            in_order = sql.SQL(" ORDER BY ") + names(model.identity)  # two lanes that add to the same rows
-        else:
-            changing = (name for name in model.columns if name not in model.identity)
-            change = sql.SQL("UPDATE SET ") + _each("{0} = excluded.{0}", changing)
-        connection.execute(
-            sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}{} ON CONFLICT ({}) DO ").format(
-                sql.Identifier(model.table), names(model.columns), names(model.columns),
-                sql.Identifier(f"new_{model.table}"), in_order, names(model.identity),
-            )
-            + change
-        )  # fmt: skip
+        copying, merging = self._into[model.table]
+        _copy(connection, copying, model.columns, rows)
+        connection.execute(merging)
 
     def append(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Rows of the audit: their offsets say that they are new."""
         if rows:
             self.months(connection, AUDIT.table, AUDIT.month, rows)
-            _copy(connection, AUDIT.table, AUDIT.columns, rows, into=AUDIT.table)
+            _copy(connection, _OF_AUDIT, AUDIT.columns, rows)
 
     def months(self, connection: Connection, table: str, column: str, rows: Iterable[Row]) -> None:
         """Sees to it that the partitions of these rows are there."""
@@ -105,32 +92,53 @@ def replace(connection: Connection, rows: Mapping[str, Mapping[str, Row | None]]
 
 
 def _replace(connection: Connection, model: Latest, rows: Mapping[str, Row | None]) -> None:
-    gone = [key for key, row in rows.items() if row is None]
-    if gone:
-        connection.execute(
-            sql.SQL("DELETE FROM {} WHERE {} = ANY(%s::{}[])").format(
-                sql.Identifier(model.table), sql.Identifier(model.key), sql.SQL(model.key_type)
-            ),
-            (gone,),
-        )
+    taking, putting = _LATEST[model.table]
+    if gone := [key for key, row in rows.items() if row is None]:
+        connection.execute(taking, (gone,))
     kept = {key: row for key, row in rows.items() if row is not None}
-    if not kept:
-        return
-    arrays = [sql.SQL("%s::{}[]").format(sql.SQL(name)) for name in (model.key_type, *model.types)]
-    connection.execute(
-        sql.SQL("INSERT INTO {} ({}) SELECT * FROM unnest({}) ON CONFLICT ({}) DO UPDATE SET {}").format(
-            sql.Identifier(model.table), names((model.key, *model.columns)), sql.SQL(", ").join(arrays),
-            sql.Identifier(model.key), _each("{0} = excluded.{0}", model.columns),
-        ),
-        [list(kept), *([row[name] for row in kept.values()] for name in model.columns)],
-    )  # fmt: skip
+    if kept:
+        connection.execute(putting, [list(kept), *([row[name] for row in kept.values()] for name in model.columns)])
 
 
-def _copy(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Row], into: str = "") -> None:
-    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(into or f"new_{table}"), names(columns))
+def _copy(connection: Connection, statement: bytes, columns: Sequence[str], rows: Iterable[Row]) -> None:
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         for row in rows:
             copy.write_row([row[name] for name in columns])
+
+
+def _copying(columns: Sequence[str], into: str) -> bytes:
+    return sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(into), names(columns)).as_bytes(None)
+
+
+def _merging(model: Events) -> bytes:
+    """From the temporary table into the real one."""
+    in_order: sql.Composable = sql.SQL("")
+    if isinstance(model, Appended):
+        change: sql.Composable = sql.SQL("NOTHING")
+    elif isinstance(model, Summed):
+        change = sql.SQL("UPDATE SET ") + _each("{0} = " + model.table + ".{0} + excluded.{0}", model.sums)
+        in_order = sql.SQL(" ORDER BY ") + names(model.identity)  # two lanes that add to the same rows
+    else:
+        changing = (name for name in model.columns if name not in model.identity)
+        change = sql.SQL("UPDATE SET ") + _each("{0} = excluded.{0}", changing)
+    merging = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}{} ON CONFLICT ({}) DO ").format(
+        sql.Identifier(model.table), names(model.columns), names(model.columns),
+        sql.Identifier(f"new_{model.table}"), in_order, names(model.identity),
+    )  # fmt: skip
+    return (merging + change).as_bytes(None)
+
+
+def _replacing(model: Latest) -> tuple[bytes, bytes]:
+    """What takes rows away by their keys, and what puts rows."""
+    taking = sql.SQL("DELETE FROM {} WHERE {} = ANY(%s::{}[])").format(
+        sql.Identifier(model.table), sql.Identifier(model.key), sql.SQL(model.key_type)
+    )
+    arrays = [sql.SQL("%s::{}[]").format(sql.SQL(name)) for name in (model.key_type, *model.types)]
+    putting = sql.SQL("INSERT INTO {} ({}) SELECT * FROM unnest({}) ON CONFLICT ({}) DO UPDATE SET {}").format(
+        sql.Identifier(model.table), names((model.key, *model.columns)), sql.SQL(", ").join(arrays),
+        sql.Identifier(model.key), _each("{0} = excluded.{0}", model.columns),
+    )  # fmt: skip
+    return taking.as_bytes(None), putting.as_bytes(None)
 
 
 def _each(pattern: str, columns: Iterable[str]) -> sql.Composed:
@@ -140,3 +148,7 @@ def _each(pattern: str, columns: Iterable[str]) -> sql.Composed:
 def names(columns: Sequence[str]) -> sql.Composed:
     """Columns as a list in SQL."""
     return sql.SQL(", ").join(map(sql.Identifier, columns))
+
+
+_OF_AUDIT = _copying(AUDIT.columns, AUDIT.table)
+_LATEST = {model.table: _replacing(model) for models in LATEST.values() for model in models}
