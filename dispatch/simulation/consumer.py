@@ -16,6 +16,7 @@ from dispatch.simulation.partition import Partition
 _HEARTBEAT_US = SECOND_US
 _SEEKABLE_US = 40 * MS_US
 _LATER_US = 50 * MS_US
+_THE_END = error(KafkaError._PARTITION_EOF, "the end")
 Rebalanced = Callable[[Any, list[TopicPartition]], None]
 
 
@@ -86,6 +87,7 @@ class SimulatedConsumer:
         """By the coordinator, not yet served."""
         self._next: dict[Place, int | None] = {}
         """Position by partition; None: not asked for yet."""
+        self._partitions: dict[Place, Partition] = {}
         self._ended: dict[Place, int] = {}
         self._seekable_us = 0
         self._is_closed = False
@@ -305,7 +307,7 @@ class SimulatedConsumer:
             return []
         got: list[Got] = []
         places = list(self._next)
-        first = self._machine.chance.randrange(len(places)) if len(places) > 1 else 0
+        first = int(self._machine.chance.random() * len(places))
         for place in places[first:] + places[:first]:
             if self.stalled_us and self.stalled_us.get(place[0], 0) > self._machine.loop.now_us:
                 continue
@@ -315,39 +317,39 @@ class SimulatedConsumer:
         return got
 
     def _read(self, place: Place, most: int, got: list[Got]) -> None:
-        partition, offset = self._broker.partition(*place), self._next[place]
+        partition, offset = self._partitions[place], self._next[place]
+        end = partition.stable if self._committed_only else len(partition.entries)
         if offset is None:
             if self._group.is_unstable([place]):
                 return
             offset = self._group.offsets.get(place, 0)
-        entries, end = partition.entries, self._end(partition)
-        while len(got) < most:
+        elif offset >= end and self._ended.get(place) == offset:
+            return
+        entries, most_now = partition.entries, most - len(got)
+        while most_now:
             offset = partition.next_from(offset, committed=self._committed_only)
             if offset >= end:
                 break
             entry = entries[offset]
             got.append(Got(place[0], place[1], offset, entry.key, entry.value, entry.stamp_ms))
-            offset += 1
-        else:
-            self._next[place] = offset
-            return
-        if self._ended.get(place) != offset:
+            offset, most_now = offset + 1, most_now - 1
+        if most_now and self._ended.get(place) != offset:
             self._ended[place] = offset
-            got.append(Got(*place, offset, None, None, 0, error(KafkaError._PARTITION_EOF, "the end")))
+            got.append(Got(*place, offset, None, None, 0, _THE_END))
         self._next[place] = offset
 
     def _end(self, partition: Partition) -> int:
         return partition.stable if self._committed_only else partition.end
 
     def _watch(self) -> None:
-        for place in self._next:
-            self._broker.partition(*place).watchers.append(self._noticed)
+        self._partitions = {place: self._broker.partition(*place) for place in self._next}
+        for partition in self._partitions.values():
+            partition.watchers.append(self._noticed)
 
     def _unwatch(self) -> None:
-        for place in self._next:
-            watchers = self._broker.partition(*place).watchers
-            if self._noticed in watchers:
-                watchers.remove(self._noticed)
+        for partition in self._partitions.values():
+            partition.watchers.remove(self._noticed)
+        self._partitions = {}
 
     def _noticed(self) -> None:
         self._machine.wake(latency_us(self._machine))

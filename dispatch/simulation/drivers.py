@@ -40,7 +40,7 @@ class Driver:
             lng=PLACE[1] + chance.uniform(-reach, reach),
         )
         self._beat()
-        if town.does("loses_network", chance, 0.7):
+        if town.does("loses_network", chance, 0.3):
             town.loop.after(town.pause_us(chance, 10, 900), self._vanish)
         if town.does("breaks", chance, 0.6):
             town.loop.after(town.pause_us(chance, 10, 600), self._rest)
@@ -64,6 +64,8 @@ class Driver:
                 self._offered(record)
             case DeliveryAssigned(offer_id=offer_id, delivery_id=delivery_id):
                 self._holds[offer_id] = (delivery_id, 0)
+                if self._town.does("loses_network", self._chance, 0.4):
+                    self._town.loop.after(self._town.pause_us(self._chance, 2, 120), self._vanish)
                 self._town.loop.after(self._town.pause_us(self._chance, 2, 90), self._go_on, offer_id)
             case AssignmentEnded(offer_id=offer_id):
                 self._holds.pop(offer_id, None)
@@ -71,12 +73,12 @@ class Driver:
     def _offered(self, offer: OfferCreated) -> None:
         town, chance = self._town, self._chance
         wait_us = town.pause_us(chance, 1, 25)
-        if town.does("ignores", chance, 0.35):
+        if town.does("ignores", chance, 0.5):
             return
-        if town.does("refuses", chance, 0.35):
+        if town.does("refuses", chance, 0.5):
             town.loop.after(wait_us, self._refuse, offer)
             return
-        if town.does("answers_late", chance, 0.35):
+        if town.does("answers_late", chance, 0.5):
             wait_us = town.pause_us(chance, 26, 34)
         town.loop.after(wait_us, self._accept, offer)
         if town.does("answers_twice", chance, 0.3):
@@ -98,9 +100,9 @@ class Driver:
         delivery_id, told = self._holds[offer_id]
         if told >= len(STEPS):
             return
-        if town.does("gives_up", chance, 0.08):
+        if town.does("gives_up", chance, 0.2):
             self._about(dc.GiveUpDelivery, delivery_id, offer_id)
-        elif town.does("fails", chance, 0.05):
+        elif town.does("fails", chance, 0.15):
             self._about(dc.FailDelivery, delivery_id, offer_id, reason="nobody at home")
             town.loop.after(town.pause_us(chance, 10, 200), self._about, dc.ReturnDelivery, delivery_id, offer_id)
         else:
@@ -126,14 +128,14 @@ class Driver:
         every_s = self._town.plan.policy.availability.offline_after_s * self._town.plan.speed
         if not self._is_off:
             self._tell(vc.SeenAlive, seen_at_ms=self._town.now_ms)
-        self._town.loop.after(self._town.pause_us(self._chance, every_s * 0.4, every_s * 0.7), self._beat)
+        self._town.loop.after(self._town.pause_us(self._chance, every_s * 0.6, every_s * 0.9), self._beat)
 
     def _vanish(self) -> None:
         if self._town.is_calm:
             return
         self._is_off = True
         self._town.story.tell(self._who, "loses the network")
-        self._town.loop.after(self._town.pause_us(self._chance, 30, 900), self._reappear)
+        self._town.loop.after(self._town.pause_us(self._chance, 100, 1_200), self._reappear)
 
     def _reappear(self) -> None:
         if self._is_off:

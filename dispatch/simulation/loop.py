@@ -16,7 +16,7 @@ class Loop:
     def __init__(self) -> None:
         self.now_us = 0
         self._queue: list[tuple[int, int, Callable[..., object], tuple[Any, ...]]] = []
-        self._asked = 0
+        self._asked = self._until_us = 0
 
     @property
     def now_ms(self) -> int:
@@ -28,9 +28,17 @@ class Loop:
         self._asked += 1
         heapq.heappush(self._queue, (self.now_us + max(0, wait_us), self._asked, call, arguments))
 
+    def pass_by(self, wait_us: int) -> bool:
+        """Lets so much time pass at once if nothing happens in it; False: something does."""
+        then_us = self.now_us + wait_us
+        if then_us > self._until_us or (self._queue and self._queue[0][0] <= then_us):
+            return False
+        self.now_us = then_us
+        return True
+
     def run(self, until_us: int) -> None:
         """Lets time pass up to this moment."""
-        queue = self._queue
+        queue, self._until_us = self._queue, until_us
         while queue and queue[0][0] <= until_us:
             self.now_us, _, call, arguments = heapq.heappop(queue)
             call(*arguments)
@@ -60,6 +68,8 @@ class Task:
 
     def sleep(self, wait_us: int) -> None:
         """Called from within: goes on when so much time has passed, and not while it is frozen."""
+        if self.frozen_until_us <= self._loop.now_us and self._loop.pass_by(wait_us):
+            return
         self._turn += 1
         self._loop.after(wait_us, self._resume, self._turn)
         self._hub.switch()
@@ -68,6 +78,7 @@ class Task:
         """The same, or as soon as it is woken."""
         self._waits = True
         self.sleep(wait_us)
+        self._waits = False
 
     def wake(self, wait_us: int) -> None:
         """From outside: what waits goes on after so much time."""
@@ -87,5 +98,4 @@ class Task:
             self._loop.after(self.frozen_until_us - self._loop.now_us, self._resume, turn)
             return
         self._turn += 1
-        self._waits = False
         self._greenlet.switch()

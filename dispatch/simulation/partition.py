@@ -22,6 +22,8 @@ class Partition:
         self.entries: list[Entry] = []
         self.open: dict[int, list[Entry]] = {}
         """By producer id what is neither committed nor aborted."""
+        self.stable = 0
+        """The last stable offset: readers of committed records do not see beyond."""
         self.watchers: list[Callable[[], None]] = []
         """Called when there is more to see."""
 
@@ -30,13 +32,6 @@ class Partition:
         """The high watermark."""
         return len(self.entries)
 
-    @property
-    def stable(self) -> int:
-        """The last stable offset: readers of committed records do not see beyond."""
-        if not self.open:
-            return len(self.entries)
-        return min(entries[0].offset for entries in self.open.values())
-
     def append(self, key: bytes | None, value: bytes | None, stamp_ms: int, producer_id: int | None = None) -> int:
         """Takes a record, of a transaction if a producer id is given. Its offset."""
         state = COMMITTED if producer_id is None else OPEN
@@ -44,7 +39,10 @@ class Partition:
         self.entries.append(entry)
         if producer_id is not None:
             self.open.setdefault(producer_id, []).append(entry)
-        self._tell()
+        elif not self.open:
+            self.stable = len(self.entries)
+        for watcher in self.watchers:
+            watcher()
         return entry.offset
 
     def mark(self, producer_id: int, *, commit: bool, stamp_ms: int) -> None:
@@ -52,7 +50,9 @@ class Partition:
         for entry in self.open.pop(producer_id, ()):
             entry.state = COMMITTED if commit else ABORTED
         self.entries.append(Entry(len(self.entries), None, None, stamp_ms, MARK))
-        self._tell()
+        self.stable = min((entries[0].offset for entries in self.open.values()), default=len(self.entries))
+        for watcher in self.watchers:
+            watcher()
 
     def next_from(self, offset: int, *, committed: bool) -> int:
         """The offset of the next record to be read at or after this one; the end of what may be read if none."""
@@ -65,7 +65,3 @@ class Partition:
     def committed(self) -> Iterator[Entry]:
         """Every committed record up to the last stable offset."""
         return (entry for entry in self.entries[: self.stable] if entry.state == COMMITTED)
-
-    def _tell(self) -> None:
-        for watcher in self.watchers:
-            watcher()

@@ -16,6 +16,7 @@ from dispatch.core.policy import (
     OnExpiry,
     Policy,
     ReassignmentPolicy,
+    SearchPolicy,
     scaled,
 )
 from dispatch.simulation.faults import KINDS, Fault, draw
@@ -33,7 +34,7 @@ class Options:
 
     orders: tuple[int, int] = (2, 4)
     drivers: tuple[int, int] = (2, 4)
-    admins: tuple[int, int] = (0, 3)
+    admins: tuple[int, int] = (0, 4)
     workers: tuple[int, int] = (1, 2)
     partitions: int = 2
     kinds: tuple[str, ...] = KINDS
@@ -45,7 +46,7 @@ class Options:
     flags: Flags | None = None
     speed: float = 0
     """Of the city's life; 0: drawn."""
-    safety_s: tuple[int, int] = (40, 150)
+    safety_s: tuple[int, int] = (30, 100)
     """Virtual seconds in which things go wrong."""
     liveness_s: int = 900
     """Virtual seconds after them in which everything must end."""
@@ -77,7 +78,7 @@ def plan(seed: int, options: Options) -> Plan:
     chance = Random(f"{seed} plan")
     workers = chance.randint(*options.workers)
     safety_ms = chance.randint(*options.safety_s) * 1000
-    speed = options.speed or chance.choice((4.0, 10.0, 20.0))
+    speed = options.speed or chance.choice((5.0, 10.0, 20.0))
     on_expiry: OnExpiry = chance.choice(("auto_assign", "next_driver", "auto_assign_after_n"))
     auto_cancel, most = chance.random() < 0.1, chance.choice((1, 3))
     policy = options.policy or drawn_policy(speed, on_expiry, most, auto_cancel)
@@ -117,5 +118,6 @@ def drawn_policy(speed: float, on_expiry: OnExpiry, most: int, auto_cancel: bool
         offer=OfferPolicy(on_expiry=on_expiry),
         reassignment=ReassignmentPolicy(max_attempts=most),
         escalation=EscalationPolicy(auto_cancel=auto_cancel),
+        search=SearchPolicy(retry_first_s=20, retry_max_s=120),
     )
     return scaled(whole, speed)

@@ -100,12 +100,21 @@ class SimulatedProducer:
     def send_queued(self, share: float = 1.0) -> None:
         """What the client's own thread does. Who dies may have sent a part, each partition from the front."""
         queues, self._queues = self._queues, {}
+        chance = self._machine.chance
+        waves: tuple[list[tuple[Partition, list[_Queued]]], ...] = ([], [], [])
         for place, queue in queues.items():
-            sent = queue if share >= 1 else queue[: self._machine.chance.randrange(len(queue) + 1)]
+            sent = queue if share >= 1 else queue[: chance.randrange(len(queue) + 1)]
             if sent:
-                partition = self._broker.partition(*place)
                 self._on_the_way += len(sent)
-                self._machine.loop.after(2 * latency_us(self._machine), self._arrive, partition, sent)
+                waves[int(chance.random() * len(waves))].append((self._broker.partition(*place), sent))
+        for wave in waves:
+            if wave:
+                self._machine.loop.after(2 * latency_us(self._machine), self._arrive_all, wave)
+
+    def _arrive_all(self, wave: list[tuple[Partition, list[_Queued]]]) -> None:
+        for partition, sent in wave:
+            self._arrive(partition, sent)
+        self._machine.wake(latency_us(self._machine))
 
     def send_offsets_to_transaction(
         self, positions: list[TopicPartition], group_metadata: Membership, timeout: float = -1
@@ -161,7 +170,7 @@ class SimulatedProducer:
         """A partition's messages are at its leader, or come again a little later."""
         transactions, machine = self._broker.transactions, self._machine
         if self._broker.is_away or (machine.is_cut and not machine.is_dead):
-            machine.loop.after(100 * MS_US, self._arrive, partition, sent)
+            machine.loop.after(100 * MS_US, self._arrive_all, [(partition, sent)])
             return
         wrong: KafkaError | None = None
         first = -1
@@ -174,7 +183,7 @@ class SimulatedProducer:
                 )
                 first = offset if first < 0 else first
         except AskAgain:
-            machine.loop.after(20 * MS_US, self._arrive, partition, sent)
+            machine.loop.after(20 * MS_US, self._arrive_all, [(partition, sent)])
             return
         except KafkaException as raised:
             wrong = raised.args[0]
@@ -184,7 +193,6 @@ class SimulatedProducer:
             if message.told is not None:
                 got = Got(partition.topic, partition.number, first + number, message.key, message.value, 0)
                 self._reports.append((message.told, wrong, got))
-        machine.wake(latency_us(machine))
 
     def _lose_one(self) -> None:
         """A message that is not delivered in its time: the transaction must be aborted."""

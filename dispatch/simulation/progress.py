@@ -37,7 +37,7 @@ class Progress:
         ]  # fmt: skip
 
     def _tell(self, event: Any) -> None:
-        self._town.story.tell("log", f"{event.version:>3} {said(event)}")
+        self._town.story.tell("log", lambda: f"{event.version:>3} {said(event)}")
 
     def _take(self, event: Any) -> None:
         self._tell(event)

@@ -64,7 +64,7 @@ class Town:
     def send(self, who: str, chance: Random, topic: Topic, key: str, record: msgspec.Struct) -> None:
         """On its way: it is stamped now and arrives in a moment, late, or twice."""
         value, stamp_ms = codec.encode(record), self.now_ms + (chance.randint(-300, 300) if self.plan.skews_ms else 0)
-        self.story.tell(who, f"sends {said(record)}")
+        self.story.tell(who, lambda: f"sends {said(record)}")
         waits = [chance.randrange(500, 30_000)]
         if self.does("late", chance, 0.15):
             waits[0] = chance.randrange(SECOND_US, 6 * SECOND_US)

@@ -132,7 +132,7 @@ class Transactions:
             self._loop.after(self._delay_us(), self._settle, identity, group, commit, left)
 
     def _delay_us(self) -> int:
-        return self._chance.randrange(200, self.marks_take_us)
+        return 200 + int(self._chance.random() * self.marks_take_us)
 
     def _mark(self, identity: Identity, partition: Partition, commit: bool, left: list[int]) -> None:
         self._one_less(identity, left)
