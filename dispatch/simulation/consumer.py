@@ -188,6 +188,10 @@ class SimulatedConsumer:
         """Learned from the answer of SyncGroup, which comes in a moment."""
         self._machine.loop.after(2 * latency_us(self._machine), self._synced, generation, list(places))
 
+    def was_replaced(self) -> None:
+        """Another took its place; learned from the next heartbeat."""
+        self._machine.loop.after(self._machine.chance.randrange(_HEARTBEAT_US), self._heartbeat)
+
     def fell_silent(self) -> None:
         """No heartbeat reaches the coordinator from now on."""
         if self._member_id and self._silent_us < 0:
@@ -295,7 +299,7 @@ class SimulatedConsumer:
                 self._machine.loop.after(latency_us(self._machine), self._join)
             else:
                 self._callbacks = None
-                self._fenced = error(KafkaError.FENCED_INSTANCE_ID, "another has this instance id", fatal=True)
+                self._fenced = error(KafkaError._FATAL, "static consumer fenced by another of this instance id")
 
     _fenced: KafkaError | None = None
 

@@ -33,6 +33,9 @@ class Client(Protocol):
     def must_join_again(self) -> None:
         """A rebalance has begun."""
 
+    def was_replaced(self) -> None:
+        """Another has its instance id."""
+
     def is_assigned(self, generation: int, places: list[Place]) -> None:
         """The rebalance is over."""
 
@@ -75,6 +78,8 @@ class Group:
             return member_id
         self._joins += 1
         fresh = f"{instance}-{self._joins}"
+        if known is not None:
+            known.client.was_replaced()
         if known is not None and self.is_stable:
             self.members[instance] = Member(instance, fresh, client, topics, known.places)
             client.is_assigned(self.generation, known.places)

@@ -36,7 +36,7 @@ class SimulatedProducer:
         self._queues: dict[tuple[str, int], list[_Queued]] = {}
         self._in_transaction = False
         self._is_in_log = False
-        self._on_the_way = 0
+        self._on_the_way = self._number = 0
         self._abortable: KafkaError | None = None
         self._fatal: KafkaError | None = None
         self._reports: list[tuple[Told, KafkaError | None, Got | None]] = []
@@ -63,6 +63,7 @@ class SimulatedProducer:
         if wrong is not None and wrong[0] == REFUSED:
             fail(KafkaError._INCONSISTENT, "begin: refused", retriable=True)
         self._in_transaction, self._is_in_log, self._abortable = True, False, None
+        self._number += 1
 
     def produce(
         self,
@@ -109,9 +110,12 @@ class SimulatedProducer:
                 waves[int(chance.random() * len(waves))].append((self._broker.partition(*place), sent))
         for wave in waves:
             if wave:
-                self._machine.loop.after(2 * latency_us(self._machine), self._arrive_all, wave)
+                self._machine.loop.after(2 * latency_us(self._machine), self._arrive_all, wave, self._number)
 
-    def _arrive_all(self, wave: list[tuple[Partition, list[_Queued]]]) -> None:
+    def _arrive_all(self, wave: list[tuple[Partition, list[_Queued]]], number: int) -> None:
+        """What was purged meanwhile, for its transaction is aborted, does not arrive."""
+        if number != self._number or not self._in_transaction:
+            return
         for partition, sent in wave:
             self._arrive(partition, sent)
         self._machine.wake(latency_us(self._machine))
@@ -139,10 +143,10 @@ class SimulatedProducer:
         self._end("commit", timeout, commit=True)
 
     def abort_transaction(self, timeout: float = -1) -> None:
-        """Drops what is queued, and asks for the end."""
+        """Purges what is queued or on its way, and asks for the end."""
         self._refuse_if_fatal()
-        self._queues = {}
-        self._reports = []
+        self._queues, self._reports = {}, []
+        self._on_the_way, self._number = 0, self._number + 1
         self._end("abort", timeout, commit=False)
 
     def _end(self, step: str, timeout: float, *, commit: bool) -> None:
@@ -169,8 +173,10 @@ class SimulatedProducer:
     def _arrive(self, partition: Partition, sent: list[_Queued]) -> None:
         """A partition's messages are at its leader, or come again a little later."""
         transactions, machine = self._broker.transactions, self._machine
+        if machine.is_dead and self._broker.is_away:
+            return
         if self._broker.is_away or (machine.is_cut and not machine.is_dead):
-            machine.loop.after(100 * MS_US, self._arrive_all, [(partition, sent)])
+            machine.loop.after(100 * MS_US, self._arrive_all, [(partition, sent)], self._number)
             return
         wrong: KafkaError | None = None
         first = -1
@@ -183,7 +189,7 @@ class SimulatedProducer:
                 )
                 first = offset if first < 0 else first
         except AskAgain:
-            machine.loop.after(20 * MS_US, self._arrive_all, [(partition, sent)])
+            machine.loop.after(20 * MS_US, self._arrive_all, [(partition, sent)], self._number)
             return
         except KafkaException as raised:
             wrong = raised.args[0]
