@@ -71,6 +71,7 @@ def _summary(total: "Total") -> dict[str, object]:
         "seeds": total.seeds,
         "decisions": total.decisions,
         "seeds_a_minute": round(total.seeds_a_minute),
+        "seeds_a_cpu_minute": round(total.seeds_a_cpu_minute),
         "faults": dict(sorted(total.faults.items())),
         "broken": [
             {"seed": one.seed, "rules": list(one.rules), "wrong": list(one.wrong)} for one in total.broken
@@ -81,7 +82,8 @@ def _summary(total: "Total") -> dict[str, object]:
 def _show(total: "Total", first: int, jobs: int) -> None:
     table = Table(show_header=False, box=None)
     table.add_row("seeds", f"{total.seeds:,} from {first:,}, on {jobs} processes")
-    table.add_row("seeds a minute", f"{total.seeds_a_minute:,.0f} ({total.seeds_a_minute / jobs:,.0f} a process)")
+    table.add_row("seeds a minute", f"{total.seeds_a_minute:,.0f}")
+    table.add_row("of processor time", f"{total.seeds_a_cpu_minute:,.0f} a minute and core")
     table.add_row("decisions", f"{total.decisions:,}")
     table.add_row("faults that struck", ", ".join(f"{kind} {count:,}" for kind, count in sorted(total.faults.items())))
     table.add_row("broken", f"{len(total.broken)}")

@@ -1,15 +1,41 @@
-"""What a run is judged by besides the checker: what is stored is what the core folds the events to, byte for byte."""
+"""What a run is judged by besides the checker's own books: what is stored is what the core folds the events to, and
+deciding again from what was recorded gives the same bytes.
+"""
 
 from typing import Any
 
 import msgspec
 
 from dispatch.contract import codec, topics
+from dispatch.contract.records.system import Decision
+from dispatch.core.facts import Refusal
+from dispatch.core.policy import Policy
 from dispatch.log.application import Record
 from dispatch.log.envelope import load
+from dispatch.processors import recorded
 from dispatch.processors.cores import DELIVERY, DRIVER
 
 _STORED: dict[str, Any] = {core.kind: msgspec.msgpack.Decoder(core.state_type) for core in (DELIVERY, DRIVER)}
+
+
+class Again:
+    """Decides again under the one policy of a run: the checker's Redecide (rule 15)."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._states: dict[str, tuple[int, Any]] = {}
+        """By aggregate how many events are folded, and to what."""
+
+    def __call__(self, decision: Decision, before: list[bytes]) -> list[bytes]:
+        """The events' bytes; of a refusal none."""
+        core: Any = DELIVERY if decision.aggregate == "delivery" else DRIVER
+        count, state = self._states.get(decision.aggregate_id, (0, core.initial(decision.aggregate_id)))
+        for value in before[count:]:
+            state = core.evolve(state, codec.decode(value))
+        self._states[decision.aggregate_id] = len(before), state
+        facts = recorded.whole(recorded.read(decision.facts), decision.now_ms, self._policy)
+        made = core.decide(state, codec.decode(decision.command), facts)
+        return [] if isinstance(made, Refusal) else [codec.encode(event) for event in made]
 
 
 def folds(log: list[Record]) -> list[str]:

@@ -8,34 +8,36 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
+from dispatch.checker import check_records
+from dispatch.cli import main
+from dispatch.core.policy import Policy
 from dispatch.log.producers import Producers
 from dispatch.log.restore import restore
+from dispatch.simulate_cli import simulate
 from dispatch.simulation import Options, Plan, live, plan, run
 from dispatch.simulation.faults import KINDS, Fault
+from dispatch.simulation.judge import Again
 from dispatch.simulation.many import Total, run_many
 from dispatch.simulation.shrink import broken, ddmin, shrunk
 
 SEEDS = range(1_000, 1_040)
-_DIGEST = "import sys; from dispatch.simulation import run; print(run(int(sys.argv[1])).digest)"
+_DIGESTS = "import sys; from dispatch.simulation import run; print(*(run(int(seed)).digest for seed in sys.argv[1:]))"
 
 
-def digest_elsewhere(seed: int, hash_seed: str) -> str:
-    """In another process, in which sets and dictionaries are laid out otherwise."""
-    command = [sys.executable, "-c", _DIGEST, str(seed)]
-    return subprocess.run(
-        command, env={**os.environ, "PYTHONHASHSEED": hash_seed}, check=True, capture_output=True, text=True
-    ).stdout.strip()
+def digests_elsewhere(*seeds: int) -> list[str]:
+    """In another process, in which sets are laid out otherwise."""
+    command = [sys.executable, "-c", _DIGESTS, *map(str, seeds)]
+    other = {**os.environ, "PYTHONHASHSEED": "4711"}
+    return subprocess.run(command, env=other, check=True, capture_output=True, text=True).stdout.split()
 
 
 def test_the_same_seed_gives_the_same_log_byte_by_byte() -> None:
-    for seed in (3, 11):
-        outcome = run(seed)
-        assert outcome.decisions > 20
-        assert {outcome.digest, run(seed).digest, digest_elsewhere(seed, "1"), digest_elsewhere(seed, "2")} == {
-            outcome.digest
-        }
-        assert run(seed + 1).digest != outcome.digest
+    seeds = (3, 11, 12)
+    once = [run(seed).digest for seed in seeds]
+    assert once == [run(seed).digest for seed in seeds] == digests_elsewhere(*seeds)
+    assert len(set(once)) == len(seeds)
 
 
 def test_nothing_breaks_and_every_fault_that_is_wanted_strikes() -> None:
@@ -62,7 +64,7 @@ def test_offsets_that_are_sent_before_the_messages_are_there_are_found(monkeypat
 
 
 def thrown_out_while_it_joined_again(seed: int) -> Plan:
-    """One worker is cut off, so that the other must join again; that one is frozen before it does, beyond its session."""
+    """One worker is cut off, so that the other must join again; that is frozen before it does, beyond its session."""
     faults = (
         Fault("noise", 5_000),
         Fault("cut", 10_000, 0, ms=8_000),
@@ -85,8 +87,8 @@ def test_without_that_it_is_found_shrunk_and_told_as_a_story(monkeypatch: pytest
         "dispatch.log.worker.restore",
         lambda settings, stores, clients: restore(settings, [one for one in stores if not one.known_until], clients),
     )
-    outcome = live(thrown_out_while_it_joined_again(0))
-    assert "rule 5" in broken(outcome)
+    outcomes = [live(thrown_out_while_it_joined_again(seed)) for seed in range(6)]
+    outcome = next(outcome for outcome in outcomes if "rule 5" in broken(outcome))
     least = shrunk(outcome, 60)
     assert "rule 5" in broken(least)
     assert {fault.kind for fault in least.plan.faults} == {"cut", "freeze"}
@@ -100,12 +102,41 @@ def test_a_failure_is_shrunk_to_what_none_of_can_be_left_out() -> None:
     assert ddmin((), lambda _items: True) == ()
 
 
+def test_deciding_again_from_what_was_recorded_gives_the_same_bytes_and_under_another_policy_does_not() -> None:
+    outcome = run(1)
+    assert check_records(outcome.log, redecide=Again(outcome.plan.policy)).violations == []
+    other = replace_policy(outcome.plan.policy)
+    assert {one.rule for one in check_records(outcome.log, redecide=Again(other)).violations} == {15}
+
+
+def replace_policy(policy: Policy) -> Policy:
+    return structs.replace(policy, pay=structs.replace(policy.pay, base_minor=policy.pay.base_minor + 1))
+
+
 def test_the_command_counts_and_says_by_its_exit_code_whether_all_held() -> None:
     command = [sys.executable, "-m", "dispatch.cli", "simulate"]
-    run_ = subprocess.run([*command, "--seeds", "4", "--from", "20", "--jobs", "2", "--json"], capture_output=True)
-    found = json.loads(run_.stdout)
-    assert (run_.returncode, found["seeds"], found["broken"]) == (0, 4, [])
+    ran = subprocess.run([*command, "--seeds", "6", "--from", "20", "--jobs", "2", "--json"], capture_output=True)
+    found = json.loads(ran.stdout)
+    assert (ran.returncode, found["seeds"], found["broken"]) == (0, 6, [])
     assert found["decisions"] > 0
-    wrong = subprocess.run([*command, "--seeds", "none"], capture_output=True, text=True)
-    assert wrong.returncode == 2
-    assert wrong.stderr.count("\n") == 1
+
+
+def test_a_wrong_argument_is_told_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["baton", "simulate", "--seeds", "none"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert "'none' is not a valid int" in told
+    assert told.count("\n") == 1
+
+
+def test_the_table_tells_how_much_was_tried(capsys: pytest.CaptureFixture[str]) -> None:
+    assert simulate(seeds=2, first=30, jobs=1) == 0
+    told = capsys.readouterr().out
+    assert "2 from 30, on 1 processes" in told
+    assert "broken" in told
+    assert simulate(seeds=1, first=30, story=True) == 0
+    assert capsys.readouterr().out.endswith("everything held\n")
