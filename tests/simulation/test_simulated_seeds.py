@@ -129,7 +129,7 @@ def test_a_wrong_argument_is_told_in_a_sentence(
         main()
     assert ended.value.code == 2
     told = capsys.readouterr().err
-    assert "'none' is not a valid int" in told
+    assert "Invalid value for '--seeds'" in told
     assert told.count("\n") == 1
 
 
