@@ -51,3 +51,10 @@ def logging_as_at_first() -> Iterator[None]:
     yield
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How much was visited where a test visits everything there is."""
+    for report in terminalreporter.stats.get("passed", ()):
+        for what, count in report.user_properties:
+            terminalreporter.write_line(f"{count:,} {what}: {report.nodeid.rpartition('[')[2].rstrip(']')}")
