@@ -16,6 +16,7 @@ from dispatch.simulation.partition import Partition
 _HEARTBEAT_US = SECOND_US
 _SEEKABLE_US = 40 * MS_US
 _LATER_US = 50 * MS_US
+_AWAY = error(KafkaError._ALL_BROKERS_DOWN, "no broker is reached", retriable=True)
 _THE_END = error(KafkaError._PARTITION_EOF, "the end")
 Rebalanced = Callable[[Any, list[TopicPartition]], None]
 
@@ -90,6 +91,7 @@ class SimulatedConsumer:
         self._partitions: dict[Place, Partition] = {}
         self._ended: dict[Place, int] = {}
         self._seekable_us = 0
+        self._told_away = False
         self._is_closed = False
         self._is_joining = False
         """From a revocation until the assignment is known."""
@@ -307,7 +309,11 @@ class SimulatedConsumer:
         """What can be read now, partition by partition from a place of chance."""
         if self._fenced is not None:
             return [Got("", -1, -1, None, None, 0, self._fenced)]
-        if self._machine.is_cut or self._broker.is_away or not self._next or most < 1:
+        if self._machine.is_cut or self._broker.is_away:
+            told, self._told_away = self._told_away, True
+            return [] if told else [Got("", -1, -1, None, None, 0, _AWAY)]
+        self._told_away = False
+        if not self._next or most < 1:
             return []
         got: list[Got] = []
         places = list(self._next)

@@ -2,6 +2,7 @@
 deciding again from what was recorded gives the same bytes.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -19,10 +20,10 @@ _STORED: dict[str, Any] = {core.kind: msgspec.msgpack.Decoder(core.state_type) f
 
 
 class Again:
-    """Decides again under the one policy of a run: the checker's Redecide (rule 15)."""
+    """Decides again under the policies of a run, by their versions: the checker's Redecide (rule 15)."""
 
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
+    def __init__(self, policies: Mapping[int, Policy]) -> None:
+        self._policies = policies
         self._states: dict[str, tuple[int, Any]] = {}
         """By aggregate how many events are folded, and to what."""
 
@@ -33,7 +34,7 @@ class Again:
         for value in before[count:]:
             state = core.evolve(state, codec.decode(value))
         self._states[decision.aggregate_id] = len(before), state
-        facts = recorded.whole(recorded.read(decision.facts), decision.now_ms, self._policy)
+        facts = recorded.whole(recorded.read(decision.facts), decision.now_ms, self._policies[decision.policy_version])
         made = core.decide(state, codec.decode(decision.command), facts)
         return [] if isinstance(made, Refusal) else [codec.encode(event) for event in made]
 

@@ -15,6 +15,7 @@ _CUT_US = 100 * MS_US
 T = TypeVar("T")
 
 LOST_REQUEST, LOST_ANSWER, LATE_REQUEST, REFUSED = "lost_request", "lost_answer", "late_request", "refused"
+TORN_ABORT = "torn_abort"
 
 
 class Machine(Protocol):
@@ -65,9 +66,11 @@ def asked(machine: Machine, broker: Broker, step: str, timeout_s: float, answer:
             fail(KafkaError._INCONSISTENT, f"{step}: refused", abort=True)
         if kind == LATE_REQUEST:
             machine.loop.after(ms * MS_US, _late, answer)
-        if kind == LOST_ANSWER:
+        if kind in (LOST_ANSWER, TORN_ABORT):
             machine.sleep(latency_us(machine))
+            broker.transactions.tears_next = kind == TORN_ABORT
             _late(answer)
+            broker.transactions.tears_next = False
         _times_out(machine, until_us, step)
     while True:
         machine.sleep(latency_us(machine))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 OPEN, COMMITTED, ABORTED, MARK = range(4)
+"""States of an entry. What the cleaner took away is a place without a record, as a mark is."""
 
 
 class Entry:
@@ -53,6 +54,13 @@ class Partition:
         self.stable = min((entries[0].offset for entries in self.open.values()), default=len(self.entries))
         for watcher in self.watchers:
             watcher()
+
+    def compact(self) -> None:
+        """The log's cleaner: of each key's stable records the last one stays."""
+        last = {entry.key: entry.offset for entry in self.committed()}
+        for entry in self.committed():
+            if entry.offset != last[entry.key]:
+                entry.state = MARK
 
     def next_from(self, offset: int, *, committed: bool) -> int:
         """The offset of the next record to be read at or after this one; the end of what may be read if none."""

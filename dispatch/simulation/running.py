@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+import msgspec
 import structlog
 
 from dispatch.checker import Report, check_records
 from dispatch.contract import topics
 from dispatch.contract.topics import partitions_of
+from dispatch.core.policy import Policy
 from dispatch.inputs.rules import Rules
 from dispatch.log.application import Record
 from dispatch.log.worker import Application
@@ -105,6 +107,10 @@ class City:
         self.progress = Progress(self.town)
         self.supervisor = Supervisor(str(lived.seed), self.broker, self.story, self._application, lived.batch_limit)
         self.supervisor.skews_ms = dict(lived.skews_ms)
+        self.policies = {1: msgspec.structs.replace(lived.policy, version=1)}
+        """By version, all that were ever in force."""
+        self._rules: list[tuple[Process, Rules]] = []
+        self._chance = Random(f"{lived.seed} city")
         for number in lived.orders:
             Seller(self.town, number)
         for number in lived.drivers:
@@ -130,13 +136,14 @@ class City:
             log = self.broker.log()
             for process in self.supervisor.all():
                 process.kill(-1)
-        again = Again(self.plan.policy) if self.plan.seed % AGAIN_EVERY == 0 else None
+        again = Again(self.policies) if self.plan.seed % AGAIN_EVERY == 0 else None
         report = check_records(log, redecide=again)
         problems = self.supervisor.problems + folds(log)
         return Outcome(self.plan, log, report, problems, self.story, self.supervisor.struck_by_kind, lived_ms)
 
     def _application(self, process: Process) -> Application:
-        rules = Rules(self.plan.policy, self.plan.flags)
+        rules = Rules(self.policies[len(self.policies)], self.plan.flags)
+        self._rules = [*(kept for kept in self._rules if not kept[0].is_over), (process, rules)]
         return application(rules, "", self.index.search_of(process), process.name)
 
     def _calm_down(self) -> None:
@@ -169,6 +176,8 @@ class City:
         if fault.step:
             if process is not None:
                 process.waiting.append(fault)
+                if fault.kind == "torn_abort":
+                    process.waiting.append(fault._replace(kind="refused", step="flush"))
             return
         now_us = self.loop.now_us
         match fault.kind:
@@ -185,6 +194,12 @@ class City:
                 self.index.wipe()
             case "noise":
                 self._noise(fault)
+            case "compacted":
+                for name in (topics.DELIVERY_STATE.name, topics.DRIVER_STATE.name, topics.CONTACTS.name):
+                    for partition in self.broker.topics[name]:
+                        partition.compact()
+            case "new_policy":
+                self._new_policy()
             case "clock":
                 self.supervisor.skews_ms[fault.slot] = fault.ms
             case "join":
@@ -210,6 +225,23 @@ class City:
         topic = _STALLED[fault.number % 3]
         value = (b"", b"\x00\x00\x00\x00\x01junk", b"not a record")[fault.number // 3 % 3]
         self.broker.send(topic, b"noise", value, self.broker.now_ms)
+
+    def _new_policy(self) -> None:
+        """Each process hears of it in its own time."""
+        chance, before = self._chance, self.policies[len(self.policies)]
+        offer = msgspec.structs.replace(
+            before.offer,
+            on_expiry=chance.choice(("auto_assign", "next_driver", "auto_assign_after_n")),
+            timeout_s=before.offer.timeout_s * chance.uniform(0.5, 1.5),
+        )
+        policy = msgspec.structs.replace(before, version=before.version + 1, offer=offer)
+        self.policies[policy.version] = policy
+        for _, rules in self._rules:
+            self.loop.after(chance.randrange(2 * SECOND_US), self._takes, rules, policy)
+
+    def _takes(self, rules: Rules, policy: Policy) -> None:
+        if rules.policy.version < policy.version:
+            rules.policy = policy
 
     def _wake_all(self) -> None:
         for process in self.supervisor.all():

@@ -45,7 +45,8 @@ class Transactions:
         self.identities: dict[str, Identity] = {}
         self.marks_take_us = 2 * MS_US
         """Until a partition is marked, at most."""
-        self.timed_out = 0
+        self.tears_next = False
+        """A broker dies at the next abort: some partitions are never marked (docs/decisions/0003)."""
 
     def begin_identity(self, name: str, timeout_us: int) -> Identity:
         """InitProducerId: fences whoever had the name before."""
@@ -118,17 +119,20 @@ class Transactions:
     def _time_out(self, identity: Identity, number: int) -> None:
         if identity.state == "ongoing" and identity.number == number:
             identity.epoch += 1
-            self.timed_out += 1
             self._end(identity, commit=False)
 
     def _end(self, identity: Identity, *, commit: bool) -> None:
         identity.state, identity.was_committed = "ending", commit
-        left = [len(identity.partitions) + len(identity.groups)]
+        marked, groups = list(identity.partitions.values()), list(identity.groups.values())
+        if self.tears_next and not commit:
+            marked = marked[: int(self._chance.random() * len(marked))]
+            groups = groups[: int(self._chance.random() * 2)]
+        left = [len(marked) + len(groups)]
         if not left[0]:
             identity.state = "empty"
-        for partition in identity.partitions.values():
+        for partition in marked:
             self._loop.after(self._delay_us(), self._mark, identity, partition, commit, left)
-        for group in identity.groups.values():
+        for group in groups:
             self._loop.after(self._delay_us(), self._settle, identity, group, commit, left)
 
     def _delay_us(self) -> int:

@@ -63,6 +63,21 @@ def test_offsets_that_are_sent_before_the_messages_are_there_are_found(monkeypat
     assert [result.rules for result in total.broken if result.rules] != []
 
 
+def test_a_sweep_left_out_is_found_where_brokers_tear_aborts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With it those same seeds hold (docs/decisions/0003)."""
+    torn = Options(kinds=("torn_abort", "slow_marks", "stall"))
+    seeds = range(10)
+    held = run_many(seeds, 1, torn)
+    assert held.faults["torn_abort"] > 0
+    assert held.broken == []
+
+    def nothing_is_swept(self: Any, *_: object) -> None:
+        self._unswept = []
+
+    monkeypatch.setattr(Producers, "sweep", nothing_is_swept)
+    assert caught(torn, seeds).broken != []
+
+
 def thrown_out_while_it_joined_again(seed: int) -> Plan:
     """One worker is cut off, so that the other must join again; that is frozen before it does, beyond its session."""
     faults = (
@@ -103,10 +118,10 @@ def test_a_failure_is_shrunk_to_what_none_of_can_be_left_out() -> None:
 
 
 def test_deciding_again_from_what_was_recorded_gives_the_same_bytes_and_under_another_policy_does_not() -> None:
-    outcome = run(1)
-    assert check_records(outcome.log, redecide=Again(outcome.plan.policy)).violations == []
+    outcome = run(1, Options(kinds=()))
+    assert check_records(outcome.log, redecide=Again({1: outcome.plan.policy})).violations == []
     other = replace_policy(outcome.plan.policy)
-    assert {one.rule for one in check_records(outcome.log, redecide=Again(other)).violations} == {15}
+    assert {one.rule for one in check_records(outcome.log, redecide=Again({1: other})).violations} == {15}
 
 
 def replace_policy(policy: Policy) -> Policy:
