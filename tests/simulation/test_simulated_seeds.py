@@ -51,14 +51,14 @@ def caught(options: Options, seeds: range = range(400)) -> Total:
     return run_many(seeds, 1, options, until_caught=True)
 
 
-def test_offsets_that_are_sent_before_the_messages_are_there_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def offsets_go_ahead(self: Any, offsets: Any, _group_metadata: object) -> None:
     """A host that commits what it consumed apart from what it produced."""
+    group = self._now._producer._broker.group("dispatch")
+    group.offsets.update({(part.topic, part.partition): part.offset for part in offsets})
 
-    def sent_and_forgotten(self: Any, offsets: Any, _group_metadata: object) -> None:
-        group = self._now._producer._broker.group("dispatch")
-        group.offsets.update({(part.topic, part.partition): part.offset for part in offsets})
 
-    monkeypatch.setattr(Producers, "send_offsets", sent_and_forgotten)
+def test_offsets_that_are_sent_before_the_messages_are_there_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Producers, "send_offsets", offsets_go_ahead)
     total = caught(Options())
     assert [result.rules for result in total.broken if result.rules] != []
 
@@ -86,7 +86,7 @@ def thrown_out_while_it_joined_again(seed: int) -> Plan:
         Fault("freeze", 10_001, 1, "rejoin", ms=17_000),
         Fault("index_wiped", 20_000),
     )
-    return replace(plan(seed, Options()), faults=faults, workers=2, safety_ms=60_000)
+    return replace(plan(seed, Options()), faults=faults, workers=2, safety_ms=40_000, liveness_ms=60_000)
 
 
 def test_a_partition_that_comes_back_is_brought_up_to_date() -> None:
@@ -104,7 +104,7 @@ def test_without_that_it_is_found_shrunk_and_told_as_a_story(monkeypatch: pytest
     )
     outcomes = [live(thrown_out_while_it_joined_again(seed)) for seed in range(6)]
     outcome = next(outcome for outcome in outcomes if "rule 5" in broken(outcome))
-    least = shrunk(outcome, 60)
+    least = shrunk(outcome, 40)
     assert "rule 5" in broken(least)
     assert {fault.kind for fault in least.plan.faults} == {"cut", "freeze"}
     assert "FAULT freeze at rejoin for 17000 ms" in least.story()
@@ -128,12 +128,16 @@ def replace_policy(policy: Policy) -> Policy:
     return structs.replace(policy, pay=structs.replace(policy.pay, base_minor=policy.pay.base_minor + 1))
 
 
-def test_the_command_counts_and_says_by_its_exit_code_whether_all_held() -> None:
-    command = [sys.executable, "-m", "dispatch.cli", "simulate"]
-    ran = subprocess.run([*command, "--seeds", "6", "--from", "20", "--jobs", "2", "--json"], capture_output=True)
-    found = json.loads(ran.stdout)
-    assert (ran.returncode, found["seeds"], found["broken"]) == (0, 6, [])
+def test_the_command_counts_and_says_by_its_exit_code_whether_all_held(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert simulate(seeds=6, first=20, jobs=2, as_json=True) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["seeds"], found["broken"]) == (6, [])
     assert found["decisions"] > 0
+    monkeypatch.setattr(Producers, "send_offsets", offsets_go_ahead)
+    assert simulate(seeds=400, first=0, jobs=1, until_caught=True, as_json=True) == 1
+    assert json.loads(capsys.readouterr().out)["broken"][0]["rules"] != []
 
 
 def test_a_wrong_argument_is_told_in_a_sentence(
