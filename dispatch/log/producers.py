@@ -83,9 +83,13 @@ class Producers:
         self._now.send_offsets(offsets, group_metadata)
 
     def commit(self) -> None:
-        """Commits."""
+        """Commits. Refused, it was not made, and what is open is to be ended; unanswered, it may have been."""
         self._left_open[self._turn] = False
-        self._now.commit()
+        try:
+            self._now.commit()
+        except Aborted:
+            self._left_open[self._turn] = True
+            raise
 
     def abort(self) -> None:
         """Ends the transaction without effect."""

@@ -56,7 +56,7 @@ def draw(kind: str, chance: Random, slots: int, until_ms: int) -> Fault:
         case "refused":
             return Fault(kind, at_ms, slot, chance.choice(("begin", "flush", "offsets", "commit")))
         case "torn_abort":
-            return Fault(kind, at_ms, slot, "abort")
+            return Fault(kind, at_ms, slot, "abort", number=chance.randrange(2))
         case "lookup_fails":
             return Fault(kind, at_ms, slot, "lookup")
         case "clock":

@@ -34,6 +34,8 @@ from dispatch.simulation.town import Town
 
 START_MS = 1_790_000_000_000
 GROUP = "dispatch"
+MOST = 30
+"""So much of what is wrong is told in a story."""
 AGAIN_EVERY = 4
 """Of so many seeds one is decided again as a whole: it costs as much as all other judgement."""
 _LOOKS_US = SECOND_US
@@ -80,7 +82,9 @@ class Outcome:
 
     def story(self) -> str:
         """What happened, in the order of virtual time, and what broke."""
-        return "\n".join([self.told.text(), "", *(self.wrong() or ["everything held"])])
+        wrong = self.wrong() or ["everything held"]
+        more = [f"and {len(wrong) - MOST} more"] if len(wrong) > MOST else []
+        return "\n".join([self.told.text(), "", *wrong[:MOST], *more])
 
 
 def run(seed: int, options: Options | None = None) -> Outcome:
@@ -177,7 +181,9 @@ class City:
             if process is not None:
                 process.waiting.append(fault)
                 if fault.kind == "torn_abort":
-                    process.waiting.append(fault._replace(kind="refused", step="flush"))
+                    process.waiting.append(
+                        fault._replace(kind="refused", step="flush" if fault.number % 2 else "commit")
+                    )
             return
         now_us = self.loop.now_us
         match fault.kind:

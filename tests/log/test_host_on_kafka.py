@@ -363,6 +363,23 @@ def test_what_was_left_open_is_ended_in_every_partition_and_what_may_be_committe
     assert [record.key for record in read_all(bank.brokers, outputs)] == [b"ana"]
 
 
+def test_what_a_refused_commit_left_open_is_ended_too(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was not made: what an abort without an answer leaves must not be committed by the next one."""
+    producers = Producers(bank.settings().producers())
+    outputs = [bank.namespace + "events"]
+    producers.reopen()
+    producers.begin()
+    producers.send([Message(outputs[0], b"ana", b"{}", 0)])
+    with monkeypatch.context() as patched:
+        patched.setattr(TransactionalProducer, "commit", failing(1, Aborted("said the test"), lambda _self: None))
+        with pytest.raises(Aborted):
+            producers.commit()
+    producers.reopen()
+    producers.sweep(outputs, [], None)
+    written = read_all(bank.brokers, outputs, committed=False)
+    assert {record.partition for record in written if record.key == b"swept"} == set(range(PARTITIONS))
+
+
 def test_transactions_of_producers_that_take_turns_are_read_in_the_order_in_which_they_were_made(bank: Bank) -> None:
     producers = Producers(bank.settings().producers())
     producers.reopen()

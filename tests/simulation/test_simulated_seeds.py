@@ -78,6 +78,15 @@ def test_a_sweep_left_out_is_found_where_brokers_tear_aborts(monkeypatch: pytest
     assert caught(torn, seeds).broken != []
 
 
+def test_what_a_refused_commit_left_open_is_swept() -> None:
+    """The second true fault: a commit that is refused was not made, and the abort after it may be torn."""
+    for seed in range(4):
+        faults = (Fault("torn_abort", 8_000, 0, "abort", number=0),)
+        outcome = live(replace(plan(seed, Options(kinds=())), faults=faults, safety_ms=40_000, liveness_ms=60_000))
+        assert outcome.faults == {"refused": 1, "torn_abort": 1}
+        assert outcome.wrong() == []
+
+
 def thrown_out_while_it_joined_again(seed: int) -> Plan:
     """One worker is cut off, so that the other must join again; that is frozen before it does, beyond its session."""
     faults = (
