@@ -1,11 +1,15 @@
 """`make chaos`: orders at a steady rate on real servers, faults at random; then the log and the tables are judged.
 
-BATON_CHAOS_MINUTES (10), BATON_CHAOS_SEED (from the clock), BATON_CHAOS_RATE (orders a second, 5). Exit code 1 when a
-rule broke, an order was lost, or deciding did not come back after a fault.
+BATON_CHAOS_MINUTES (10), or BATON_CHAOS_ORDERS: until so many orders were sent; BATON_CHAOS_RATE (orders a second, 5),
+BATON_CHAOS_BROKERS (1; 3: replication 3, two in sync), BATON_CHAOS_WORKERS (2; 3 with three brokers),
+BATON_CHAOS_FAULTS (parts of the names of kinds, parted by commas; clocks only when named), BATON_CHAOS_AWAY_S (60: how
+long Postgres is stopped), BATON_CHAOS_SEED (from the clock). Exit code 1 when a rule broke, an order was lost, or deciding
+did not come back after a fault.
 """
 
 import os
 import random
+import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,13 +21,16 @@ import psycopg
 import redis
 
 sys.path.insert(0, str(Path(__file__).parent / "pipeline"))
-from couriers import Couriers, Pulse, Traffic
+from couriers import Couriers, Door, Pulse, Traffic
 from crew import Crew
+from faults import Fault, Faults
 from running import now_ms
 from tables import audit_rows, differences, events_of
 
 from dispatch.checker import Report
 from dispatch.checker.report import RULES
+from dispatch.contract import topics
+from dispatch.log.reading import read_all
 
 DRIVERS = [f"driver-{number:02}" for number in range(40)]
 EVERY_S = (6.0, 14.0)
@@ -31,7 +38,6 @@ EVERY_S = (6.0, 14.0)
 BACK_S = 90.0
 """After this long without a decision in every partition, a fault counts as not survived."""
 SETTLE_S = 180.0
-AWAY_S = 60.0
 
 
 @dataclass
@@ -40,7 +46,10 @@ class Outcome:
 
     times: int = 0
     recoveries: list[float] = field(default_factory=list)
+    held: list[float] = field(default_factory=list)
+    """Orders delivered a second until it was over."""
     lost: int = 0
+    struck_ms: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -58,27 +67,26 @@ class Judgement:
         return self.report.ok and not self.undelivered and not self.wrong
 
 
-def faults(crew: Crew, chance: random.Random) -> dict[str, Callable[[], None]]:
-    """Every kind of fault by its name."""
+@dataclass(frozen=True)
+class Open:
+    """A fault of which deciding has not come back yet."""
 
-    def a_worker() -> tuple[str, int]:
-        return "worker", chance.choice([slot for slot in (0, 1) if ("worker", slot) not in crew.frozen] or [0])
+    name: str
+    since_ms: int
+    delivered: int
 
-    def wipe() -> None:
-        with closing(redis.Redis(port=crew.servers["valkey"].port, socket_timeout=1)) as client:
-            if crew.servers["valkey"].pid:
-                client.flushall()
 
-    return {
-        "worker SIGKILL": lambda: crew.kill(a_worker()),
-        "worker SIGSTOP 9 s": lambda: crew.freeze(a_worker(), 9),
-        "broker SIGKILL": lambda: crew.take_away("kafka", 0.5),
-        "Valkey FLUSHALL": wipe,
-        "Valkey SIGKILL, 5 s away": lambda: crew.take_away("valkey", 5),
-        f"Postgres stopped {AWAY_S:g} s": lambda: crew.take_away("postgres", AWAY_S, stop=True),
-        "streams SIGKILL": lambda: crew.kill(("streams", 0)),
-        "projector SIGKILL": lambda: crew.kill(("projector", 0)),
-    }
+def chosen(faults: Faults, wanted: str) -> dict[str, Fault]:
+    """The kinds that are asked for. Raises SystemExit for a name of none."""
+    kinds, found = faults.kinds(), dict[str, Fault]()
+    if not wanted:
+        return kinds
+    for part in (part.strip() for part in wanted.split(",")):
+        named = {name: fault for name, fault in (kinds | faults.of_clocks()).items() if part in name}
+        if not named:
+            raise SystemExit(f"no fault is named like {part!r}; there are: {', '.join(kinds | faults.of_clocks())}")
+        found |= named
+    return found
 
 
 def deck(names: list[str], chance: random.Random) -> Iterator[str]:
@@ -90,44 +98,47 @@ def deck(names: list[str], chance: random.Random) -> Iterator[str]:
 class Run:
     """One evening of faults."""
 
-    def __init__(self, crew: Crew, seed: int, say: Callable[[str], None]) -> None:
-        self._crew, self._say = crew, say
+    def __init__(self, crew: Crew, couriers: Couriers, faults: dict[str, Fault], seed: int, say: Callable[[str], None]):
+        self._crew, self._couriers, self._faults, self._say = crew, couriers, faults, say
         self._chance = random.Random(seed)
-        self._faults = faults(crew, self._chance)
         self._deck = deck(list(self._faults), self._chance)
-        self._open: list[tuple[str, int]] = []
+        self._open: list[Open] = []
         self.outcomes = {name: Outcome() for name in self._faults}
 
-    def disturb(self, pulse: Pulse, seconds: float) -> None:
-        """Faults until the time is over, then waits until deciding came back after the last."""
-        ends = time.monotonic() + seconds
+    def disturb(self, pulse: Pulse, over: Callable[[], bool]) -> None:
+        """Faults until it is over, then waits until deciding came back after the last."""
         due = time.monotonic() + self._chance.uniform(*EVERY_S)
-        while time.monotonic() < ends or self._open:
+        while not over() or self._open:
             time.sleep(0.05)
             self._crew.keep()
             self._note(pulse)
-            if due < time.monotonic() < ends:
+            if due < time.monotonic() and not over():
                 due = time.monotonic() + self._chance.uniform(*EVERY_S)
                 self._strike(next(self._deck))
 
     def _strike(self, name: str) -> None:
-        self.outcomes[name].times += 1
-        self._open.append((name, now_ms()))
-        self._faults[name]()
+        outcome, since_ms = self.outcomes[name], now_ms()
+        outcome.times += 1
+        outcome.struck_ms.append(since_ms)
+        self._open.append(Open(name, since_ms, len(self._couriers.completed)))
         self._say(name)
+        self._faults[name]()
 
     def _note(self, pulse: Pulse) -> None:
-        for name, since_ms in list(self._open):
-            back_s = pulse.back_after_s(since_ms, self._crew.dispatch.settings.partitions)
+        for fault in list(self._open):
+            outcome = self.outcomes[fault.name]
+            back_s = pulse.back_after_s(fault.since_ms, self._crew.dispatch.settings.partitions)
+            passed_s = (now_ms() - fault.since_ms) / 1000
             if back_s is not None:
-                self.outcomes[name].recoveries.append(back_s)
-                self._say(f"  {name}: every partition decided again after {back_s:.2f} s")
-            elif now_ms() - since_ms > BACK_S * 1000:
-                self.outcomes[name].lost += 1
-                self._say(f"no decisions for {BACK_S:g} s after: {name}")
+                outcome.recoveries.append(back_s)
+                outcome.held.append((len(self._couriers.completed) - fault.delivered) / max(passed_s, 0.1))
+                self._say(f"  {fault.name}: every partition decided again after {back_s:.2f} s")
+            elif passed_s > BACK_S:
+                outcome.lost += 1
+                self._say(f"no decisions for {BACK_S:g} s after: {fault.name}")
             else:
                 continue
-            self._open.remove((name, since_ms))
+            self._open.remove(fault)
 
 
 def wait(crew: Crew, true: Callable[[], bool], limit_s: float) -> bool:
@@ -141,9 +152,9 @@ def wait(crew: Crew, true: Callable[[], bool], limit_s: float) -> bool:
     return True
 
 
-def judge(crew: Crew, sent: list[str], completed: set[str]) -> Judgement:
+def judge(crew: Crew, sent: list[str], completed: set[str], spoilt: int, refused: list[str]) -> Judgement:
     """Lets all finish, then looks at the log and at the tables."""
-    wait(crew, lambda: crew.all_back, 2 * AWAY_S)
+    wait(crew, lambda: crew.all_back, SETTLE_S)
     settings = crew.dispatch.settings
     wait(crew, lambda: completed.issuperset(sent), SETTLE_S)
     wait(crew, lambda: crew.dispatch.check().ok, 30)
@@ -158,6 +169,10 @@ def judge(crew: Crew, sent: list[str], completed: set[str]) -> Judgement:
     wrong = [] if caught else ["the tables did not catch up with the log within 60 s"]
     if not wait(crew, lambda: _index_full(crew), 20):
         wrong.append("the geo index does not know every driver")
+    letters = sum(1 for _ in read_all(settings.kafka, [settings.namespace + topics.DEAD_LETTERS.name]))
+    if letters != spoilt:
+        wrong.append(f"{letters} records were set aside, {spoilt} were spoilt")
+    wrong += [f"the gateway refused an order: {said}" for said in refused[:3]]
     return Judgement(
         crew.dispatch.check(), len(set(sent) - completed), len(sent), [*wrong, *differences(settings)]
     )  # fmt: skip
@@ -174,44 +189,72 @@ def _index_full(crew: Crew) -> bool:
 
 def table(outcomes: dict[str, Outcome], judgement: Judgement) -> str:
     """Faults and rules, for a person."""
-    lines = ["", f"{'fault':<28}{'times':>6}{'slowest recovery':>18}  what held"]
+    lines = ["", f"{'fault':<30}{'times':>6}{'orders/s':>10}{'back p50':>10}{'max':>9}  what the checker said"]
+    broken = _broken_after(outcomes, judgement.report)
     for name, outcome in outcomes.items():
-        slowest = f"{max(outcome.recoveries):.2f} s" if outcome.recoveries else "-"
-        held = f"NOT BACK {outcome.lost} times" if outcome.lost else "deciding came back" if outcome.times else "-"
-        lines.append(f"{name:<28}{outcome.times:>6}{slowest:>18}  {held}")
-    lines.append("Recovery: until every partition had a decision, made after the fault, committed; faults may overlap.")
-    lines += ["", f"Orders: {judgement.sent} sent, {judgement.undelivered} not delivered"]
-    lines.append(f"The log: {judgement.report.text()}")
-    lines.append(f"Tables and index against the log: {'; '.join(judgement.wrong) or 'equal, audit chain unbroken'}")
+        if not outcome.times:
+            lines.append(f"{name:<30}{0:>6}")
+            continue
+        held = f"{statistics.mean(outcome.held):.1f}" if outcome.held else "-"
+        half = f"{statistics.median(outcome.recoveries):.2f} s" if outcome.recoveries else "-"
+        most = f"{max(outcome.recoveries):.2f} s" if outcome.recoveries else "-"
+        said = f"NOT BACK {outcome.lost} times" if outcome.lost else broken.get(name, "held")
+        lines.append(f"{name:<30}{outcome.times:>6}{held:>10}{half:>10}{most:>9}  {said}")
+    lines += [
+        "orders/s: delivered, from the fault until deciding was back in every partition; back: until each partition",
+        "had a decision, made after the fault, committed. Faults overlap; a broken rule stands with the fault before.",
+        "",
+        f"Orders: {judgement.sent} sent, {judgement.undelivered} not delivered",
+        f"The log: {judgement.report.text()}",
+        f"Tables and index against the log: {'; '.join(judgement.wrong) or 'equal, audit chain unbroken'}",
+    ]
     return "\n".join(lines)
+
+
+def _broken_after(outcomes: dict[str, Outcome], report: Report) -> dict[str, str]:
+    """By the fault before it: which rules were broken."""
+    struck = sorted((at_ms, name) for name, outcome in outcomes.items() for at_ms in outcome.struck_ms)
+    found: dict[str, set[int]] = {}
+    for violation in report.violations:
+        before = [name for at_ms, name in struck if at_ms <= violation.at_ms]
+        found.setdefault(before[-1] if before else "", set()).add(violation.rule)
+    return {name: f"BROKE {', '.join(map(str, sorted(rules)))}" for name, rules in found.items()}
 
 
 def main() -> int:
     """Exit code 1 when anything broke."""
-    minutes = float(os.environ.get("BATON_CHAOS_MINUTES", "10"))
-    seed = int(os.environ.get("BATON_CHAOS_SEED") or time.time_ns() % 1_000_000)
-    rate = float(os.environ.get("BATON_CHAOS_RATE", "5"))
+    said = os.environ.get
+    minutes, orders = float(said("BATON_CHAOS_MINUTES", "10")), int(said("BATON_CHAOS_ORDERS", "0"))
+    seed = int(said("BATON_CHAOS_SEED") or time.time_ns() % 1_000_000)
+    rate, brokers = float(said("BATON_CHAOS_RATE", "5")), int(said("BATON_CHAOS_BROKERS", "1"))
+    workers = int(said("BATON_CHAOS_WORKERS", "3" if brokers > 1 else "2"))
     began = time.monotonic()
 
     def say(text: str) -> None:
         print(f"{time.monotonic() - began:7.1f} s  {text}", flush=True)
 
-    say(f"chaos for {minutes:g} minutes, {rate:g} orders a second, {len(RULES)} rules, BATON_CHAOS_SEED={seed}")
-    crew, passed = Crew(say), False
+    length = f"until {orders} orders were sent" if orders else f"for {minutes:g} minutes"
+    say(f"chaos {length}, {rate:g} orders a second, {brokers} brokers, {workers} workers, {len(RULES)} rules,"
+        f" BATON_CHAOS_SEED={seed}")  # fmt: skip
+    crew, passed = Crew(say, brokers=brokers, workers=workers), False
     try:
         with ExitStack() as stack:
             for name in DRIVERS:
                 crew.dispatch.sign_on(name, capacity=2)
             couriers = stack.enter_context(closing(Couriers(crew.dispatch, refuse=0.1, seed=seed)))
             pulse = stack.enter_context(closing(Pulse(crew.dispatch)))
-            run = Run(crew, seed, say)
             with closing(Traffic(crew.dispatch, DRIVERS, rate)) as traffic:
+                traffic.door = door = Door(crew.gateway_port)
+                faults = Faults(crew, traffic, random.Random(seed), float(said("BATON_CHAOS_AWAY_S", "60")))
+                run = Run(crew, couriers, chosen(faults, said("BATON_CHAOS_FAULTS", "")), seed, say)
                 if not wait(crew, lambda: len(couriers.completed) >= rate, 60):
                     say("nothing was delivered within 60 s")
                     return 1
-                run.disturb(pulse, minutes * 60)
-            say("no more orders; all may finish")
-            judgement = judge(crew, traffic.sent, couriers.completed)
+                ends = time.monotonic() + minutes * 60
+                run.disturb(pulse, lambda: len(traffic.sent) >= orders if orders else time.monotonic() > ends)
+                sending_s = time.monotonic() - began
+            say(f"no more orders, {len(traffic.sent) / sending_s:.1f} a second were sent; all may finish")
+            judgement = judge(crew, traffic.sent, couriers.completed, faults.spoilt, door.refused)
             say(f"judged; restarts: {dict(crew.restarts)}")
         print(table(run.outcomes, judgement))
         passed = judgement.ok and not any(outcome.lost for outcome in run.outcomes.values())

@@ -67,7 +67,7 @@ class Kafka(Server):
         (self.folder / "server.properties").write_text(settings + "\n")
         if not (self.folder / "data" / "meta.properties").exists():
             made = subprocess.run(
-                [*self._java("128m"), "kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted",
+                [*self._java("128m"), "kafka.tools.StorageTool", "format", *self._quorum(), "--ignore-formatted",
                  "--cluster-id", "YmF0b24tbG9jYWwtc3RhY2s", "--config", str(self.folder / "server.properties")],
                 capture_output=True, text=True, check=False, preexec_fn=self.tie,
             )  # fmt: skip
@@ -114,6 +114,10 @@ class Kafka(Server):
             jars.java(), f"-Xmx{heap}", f"-Xms{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", self._classpath,
         ]  # fmt: skip
+
+    def _quorum(self) -> list[str]:
+        """How its folder is formatted: as the only controller."""
+        return ["--standalone"]
 
     def _settings(self) -> dict[str, object]:
         here = f"127.0.0.1:{self._controller}"

@@ -18,7 +18,11 @@ class TopicSpec:
     config: dict[str, str]
 
 
-def create(brokers: str, specs: Sequence[TopicSpec], replication: int = 1) -> int:
+_AS_THE_BROKERS_SAY = -1
+"""Copies of a topic: `default.replication.factor`, with `min.insync.replicas`, both settings of the cluster."""
+
+
+def create(brokers: str, specs: Sequence[TopicSpec], replication: int = _AS_THE_BROKERS_SAY) -> int:
     """Creates what is missing; gives how many. Raises Misconfigured for one that is there with other partitions."""
     admin = AdminClient({"bootstrap.servers": brokers})
     wanted = [

@@ -1,20 +1,23 @@
 """Who plays the drivers in fault tests, and who listens for the next committed decision."""
 
+import queue
 import random
 import threading
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections import Counter
+from collections import Counter, deque
 from typing import Any
 
+import httpx
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, TopicPartition
 from running import PLACE, Dispatch, now_ms
 
-from dispatch.contract import codec, topics
+from dispatch.contract import codec, identity, topics
 from dispatch.contract.records import delivery_commands as dc
 from dispatch.contract.records import delivery_events as de
 from dispatch.contract.records.system import DriverLocation
+from dispatch.log.reach import murmur2
 
 
 def follower(dispatch: Dispatch, topic: topics.Topic, *, from_start: bool) -> Consumer:
@@ -122,7 +125,7 @@ class Pulse(Follower):
 
     def __init__(self, dispatch: Dispatch) -> None:
         self.decided = 0
-        self._heard: list[tuple[int, int, float]] = []
+        self._heard: deque[tuple[int, int, float]] = deque(maxlen=200_000)
         super().__init__(dispatch, topics.DECISIONS, from_start=False)
 
     def take(self, message: Any) -> None:
@@ -133,7 +136,7 @@ class Pulse(Follower):
     def back_after_s(self, since_ms: int, partitions: int) -> float | None:
         """Seconds until so many partitions had a decision made after the moment; None: they have not yet."""
         first: dict[int, float] = {}
-        for partition, stamp_ms, heard_ms in self._heard:
+        for partition, stamp_ms, heard_ms in tuple(self._heard):
             if stamp_ms > since_ms:
                 first.setdefault(partition, heard_ms)
         return (sorted(first.values())[partitions - 1] - since_ms) / 1000 if len(first) >= partitions else None
@@ -145,6 +148,9 @@ class Traffic:
     def __init__(self, dispatch: Dispatch, drivers: list[str], rate: float, ping_every_s: float = 5.0) -> None:
         self.sent: list[str] = []
         self._dispatch, self._drivers, self._rate, self._every_s = dispatch, drivers, rate, ping_every_s
+        self._number, self._hot_until_s = 1_000_000, 0.0
+        self.door: Door | None = None
+        """Who takes every fourth order over HTTP; None: all go through the Kafka door."""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="traffic")
         self._thread.start()
@@ -153,17 +159,90 @@ class Traffic:
         """No more."""
         self._stop.set()
         self._thread.join()
+        if self.door is not None:
+            self.sent += self.door.close()
         self._dispatch.flush()
+
+    def heat(self, seconds: float) -> None:
+        """For a while all orders are of one partition."""
+        self._hot_until_s = time.monotonic() + seconds
+
+    def repeated(self, number: int, times: int) -> str:
+        """One order, the very same message so often; the delivery's id."""
+        names = {self._dispatch.order(number, placed_at_ms=now_ms() // 60_000 * 60_000) for _ in range(times)}
+        assert len(names) == 1
+        return names.pop()
+
+    def _next(self) -> int:
+        self._number += 1
+        partitions = self._dispatch.settings.partitions
+        while time.monotonic() < self._hot_until_s:
+            if murmur2(identity.delivery_id("s1", f"o{self._number}").encode()) % partitions == 0:
+                break
+            self._number += 1
+        return self._number
 
     def _run(self) -> None:
         began = pinged = time.monotonic()
+        count = 0
         while not self._stop.wait(0.02):
             now = time.monotonic()
-            while len(self.sent) < (now - began) * self._rate:
-                self.sent.append(self._dispatch.order(1_000_000 + len(self.sent), message_id=uuid.uuid4().hex))
+            while count < (now - began) * self._rate:
+                count += 1
+                number = self._next()
+                if self.door is not None and count % 4 == 0:
+                    self.door.orders.put(number)
+                else:
+                    self.sent.append(self._dispatch.order(number, message_id=uuid.uuid4().hex))
             if now - pinged > self._every_s:
                 pinged = now
                 ping(self._dispatch, self._drivers)
+
+
+class Door:
+    """A seller's program before the gateway: asks until it is answered, with the same key, and keeps what was taken."""
+
+    def __init__(self, port: int) -> None:
+        self.orders: queue.Queue[int] = queue.Queue()
+        self.taken: list[str] = []
+        self.refused: list[str] = []
+        self._url = f"http://127.0.0.1:{port}/v2/orders/ready"
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="door")
+        self._thread.start()
+
+    def close(self) -> list[str]:
+        """The deliveries that were answered for."""
+        self._stop.set()
+        self._thread.join()
+        return self.taken
+
+    def _run(self) -> None:
+        with httpx.Client(timeout=10) as client:
+            while not self._stop.is_set():
+                try:
+                    number = self.orders.get(timeout=0.2)
+                except queue.Empty:
+                    continue
+                while not self._stop.is_set() and not self._asked(client, number):
+                    self._stop.wait(0.2)
+
+    def _asked(self, client: httpx.Client, number: int) -> bool:
+        body = {
+            "seller_id": "s1", "seller_order_id": f"o{number}", "order_value_minor": 2000, "currency": "EUR",
+            "pickup": {"name": "Anker", "lat": PLACE[0], "lng": PLACE[1]}, "dropoff": {"lat": 48.0123, "lng": 7.8612},
+        }  # fmt: skip
+        try:
+            answer = client.post(self._url, json=body, headers={"idempotency-key": f"order {number}"})
+        except httpx.HTTPError:
+            return False
+        if answer.status_code in (200, 201, 202):
+            self.taken.append(answer.json()["delivery_id"])
+            return True
+        if answer.status_code < 500 and answer.status_code not in (409, 429):
+            self.refused.append(f"{answer.status_code} {answer.text[:200]}")
+            return True
+        return False
 
 
 def ping(dispatch: Dispatch, drivers: list[str]) -> None:

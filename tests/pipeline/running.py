@@ -114,14 +114,19 @@ class Dispatch:
         return check_log(self.settings.kafka, self.namespace, quiescent=quiescent)
 
 
-def spawn(settings: Settings, kind: str, slot: int = 0, **more: str) -> "subprocess.Popen[bytes]":
+DISPATCH = ("-m", "dispatch.cli")
+
+
+def spawn(
+    settings: Settings, kind: str, slot: int = 0, program: tuple[str, ...] = DISPATCH, **more: str
+) -> "subprocess.Popen[bytes]":
     """One of Baton's processes, with these settings; its log is in the home. Its lines are not counted: that takes a
-    third of its time, and threads run the same ones."""
+    third of its time, and threads run the same ones. `program`: another way to start it."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")} | {
         "BATON_KAFKA": settings.kafka, "BATON_POSTGRES": settings.postgres, "BATON_VALKEY": settings.valkey,
         "BATON_NAMESPACE": settings.namespace, "BATON_HOME": str(settings.home), **more,
     }  # fmt: skip
-    command = [sys.executable, "-m", "dispatch.cli", "run", kind, *(("--slot", str(slot)) if kind == "worker" else ())]
+    command = [sys.executable, *program, "run", kind, *(("--slot", str(slot)) if kind == "worker" else ())]
     with (settings.home / f"{kind}-{slot}.log").open("ab") as log:
         return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
 
