@@ -3,8 +3,8 @@
 BATON_CHAOS_MINUTES (10), or BATON_CHAOS_ORDERS: until so many orders were sent; BATON_CHAOS_RATE (orders a second, 5),
 BATON_CHAOS_BROKERS (1; 3: replication 3, two in sync), BATON_CHAOS_WORKERS (2; 3 with three brokers),
 BATON_CHAOS_FAULTS (parts of the names of kinds, parted by commas; clocks only when named), BATON_CHAOS_AWAY_S (60: how
-long Postgres is stopped), BATON_CHAOS_SEED (from the clock). Exit code 1 when a rule broke, an order was lost, or deciding
-did not come back after a fault.
+long Postgres is stopped), BATON_CHAOS_SEED (from the clock). Exit code 1 when a rule broke, an order was lost, or
+deciding did not come back after a fault.
 """
 
 import os

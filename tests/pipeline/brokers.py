@@ -90,6 +90,12 @@ class Brokers:
         leader = found.topics[topic].partitions[0].leader
         return next((broker for broker in self.all if broker.number == leader), self.all[0])
 
+    def copies(self, namespace: str) -> set[int]:
+        """How many copies the partitions of these topics have."""
+        found = AdminClient({"bootstrap.servers": self.address, "log_level": 0}).list_topics(timeout=10)
+        mine = [topic for name, topic in found.topics.items() if name.startswith(namespace)]
+        return {len(partition.replicas) for topic in mine for partition in topic.partitions.values()}
+
     def controller(self) -> Broker:
         """Who leads the quorum of controllers; the first broker if nobody says."""
         for asked in self.all:

@@ -1,7 +1,6 @@
 """Real servers and Baton's processes, kept running as a supervisor does, and what can be done to them."""
 
 import importlib.util
-import resource
 import shutil
 import signal
 import subprocess
@@ -55,6 +54,8 @@ class Crew:
         self.addresses = Addresses(direct.kafka, self._by_link("postgres", direct.postgres),
                                    self._by_link("valkey", direct.valkey))  # fmt: skip
         self.dispatch = Dispatch(self.addresses, f"c{uuid.uuid4().hex[:6]}.", self.folder)
+        copies = self.brokers.copies(self.dispatch.namespace)
+        assert copies == {brokers}, f"topics have {copies} copies, {brokers} brokers are there"
         setup.publish_policy(self.dispatch.settings, POLICY)
         up(direct.postgres)
         self.gateway_port = free_port()
@@ -148,18 +149,14 @@ class Crew:
         server.stop() if stop else server.kill()
         self._after(seconds, lambda: self._away.discard(name))
 
-    def fill_the_disk(self, name: str, seconds: float) -> None:
-        """Every write of a server fails for a while; one that ends of it is started again when there is room."""
-        server = self.servers[name]
-        everyone = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
-        self._away.add(name)
-        for process in everyone:
-            if process.is_running():
-                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    def fill_the_disk(self, broker: Broker, seconds: float) -> None:
+        """Every write of a broker fails for a while, of which it ends; it is started again when there is room."""
+        self._away.add(broker.name)
+        broker.fill_the_disk()
 
         def room() -> None:
-            self._away.discard(name)
-            server.kill()
+            self._away.discard(broker.name)
+            broker.kill()
 
         self._after(seconds, room)
 
