@@ -247,8 +247,8 @@ def main() -> int:
                 traffic.door = door = Door(crew.gateway_port)
                 faults = Faults(crew, traffic, random.Random(seed), float(said("BATON_CHAOS_AWAY_S", "60")))
                 run = Run(crew, couriers, chosen(faults, said("BATON_CHAOS_FAULTS", "")), seed, say)
-                if not wait(crew, lambda: len(couriers.completed) >= rate, 60):
-                    say("nothing was delivered within 60 s")
+                if not wait(crew, lambda: len(couriers.completed) >= rate, SETTLE_S):
+                    say(f"nothing was delivered within {SETTLE_S:g} s")
                     return 1
                 ends = time.monotonic() + minutes * 60
                 run.disturb(pulse, lambda: len(traffic.sent) >= orders if orders else time.monotonic() > ends)

@@ -89,6 +89,7 @@ class Links:
         """Ends the loop; its connections end with it."""
         self._loop.call_soon_threadsafe(self._end)
         self._thread.join(5)
+        self._loop.close()
 
     def _end(self) -> None:
         for task in asyncio.all_tasks(self._loop):
