@@ -25,7 +25,7 @@ from dispatch.log import envelope
 from dispatch.log.application import Context, Deadline, Record
 from dispatch.log.envelope import Envelope
 from dispatch.log.errors import BadRecord, Misconfigured
-from dispatch.log.journal import Journal, Said, Taken
+from dispatch.log.journal import FileOfJournal, Journal, Said, Taken
 from dispatch.processors.cores import aggregates
 from dispatch.processors.inbound import InboundDoor
 from projections.models import LATEST
@@ -102,7 +102,7 @@ def _folder() -> Path:
 def _journal(data: bytes) -> None:
     path = _folder() / "journal"
     path.write_bytes(data)
-    journal = Journal(path)
+    journal = Journal(FileOfJournal(path))
     journal.settle(lambda taken: not journal.is_deadly(taken))
     journal.close()
 
