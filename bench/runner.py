@@ -22,6 +22,7 @@ from rich.table import Table
 
 from bench import (
     broker,
+    checker,
     cost,
     decisions,
     eta,
@@ -115,6 +116,11 @@ def measure_replay(kafka: str) -> Figures:
     return {**replay.run(kafka)}
 
 
+def measure_checker(_nothing: None) -> Figures:
+    """The rules over a log in memory, beside plain decoding."""
+    return {**checker.run()}
+
+
 def measure_peers(kafka: str) -> Figures:
     """Baton's host, Faust, Kafka Streams."""
     return peers.run(kafka)
@@ -200,6 +206,7 @@ def measure_eta(_ground: None) -> Figures:
 PARTS: dict[str, tuple[Callable[[], Any], Callable[[Any], Figures]]] = {
     "decisions": (_kafka, measure_decisions),
     "replay": (_kafka, measure_replay),
+    "checker": (nullcontext, measure_checker),
     "peers": (_kafka, measure_peers),
     "restore": (_filled, measure_restore),
     "sustained": (whole.running, measure_sustained),
