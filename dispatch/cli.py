@@ -28,6 +28,7 @@ from dispatch import (
     replay_history_cli,
     replay_policy_cli,
     replay_shadow_cli,
+    replay_whatif_cli,
     report_cli,
     rules_cli,
     run_cli,
@@ -128,7 +129,7 @@ simulate_cli.attach(app)
 access_cli.attach(app, _settings, _require_kafka)
 audit_cli.attach(app, _settings, _require_kafka)
 replay_app = replay_cli.attach(app, _settings, _require_kafka)
-for one in (replay_history_cli, replay_policy_cli, replay_blast_cli):
+for one in (replay_history_cli, replay_policy_cli, replay_blast_cli, replay_whatif_cli):
     one.attach(replay_app)
 replay_shadow_cli.attach(replay_app, run_app)
 export_cli.attach(app, _settings)

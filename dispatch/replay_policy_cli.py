@@ -149,14 +149,15 @@ def _say_effects(made: "Diff") -> None:
         if old == new and len(same) < len(made.effects):
             continue
         changed = f"{100 * (new - old) / abs(old):+.1f}%" if old and new != old else "" if new == old else "new"
-        table.add_row(name, _figure(old), _figure(new), Text(changed, "yellow"))
+        table.add_row(name, figure(old), figure(new), Text(changed, "yellow"))
     console.print()
     console.print(table, highlight=False)
     if 0 < len(same) < len(made.effects):
         console.print(Text(f"the same: {', '.join(same)}", "dim"))
 
 
-def _figure(value: float) -> str:
+def figure(value: float) -> str:
+    """Whole numbers without decimals."""
     return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
 
 

@@ -28,6 +28,7 @@ ARROWS = {
     "dispatch/replay": (
         *ABOVE_INPUTS,
         "dispatch.processors",
+        "dispatch.simulation",
         "dispatch.webhooks.kinds",
         "projections.audit.keys",
         "projections.audit.sealed",
