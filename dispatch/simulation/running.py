@@ -1,7 +1,7 @@
 """One run: a plan is lived through, first with everything that goes wrong, then in calm; and judged."""
 
 import hashlib
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -56,6 +56,8 @@ class Outcome:
     faults: dict[str, int] = field(default_factory=dict)
     """Those that struck, by kind."""
     virtual_ms: int = 0
+    policies: Mapping[int, Policy] = field(default_factory=dict)
+    """Those that were in force, by version."""
 
     @property
     def ok(self) -> bool:
@@ -143,7 +145,8 @@ class City:
         again = Again(self.policies) if self.plan.seed % AGAIN_EVERY == 0 else None
         report = check_records(log, redecide=again)
         problems = self.supervisor.problems + folds(log)
-        return Outcome(self.plan, log, report, problems, self.story, self.supervisor.struck_by_kind, lived_ms)
+        struck = self.supervisor.struck_by_kind
+        return Outcome(self.plan, log, report, problems, self.story, struck, lived_ms, self.policies)
 
     def _application(self, process: Process) -> Application:
         rules = Rules(self.policies[len(self.policies)], self.plan.flags)

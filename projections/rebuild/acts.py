@@ -244,7 +244,13 @@ def _alone(dsn: str) -> Iterator[Connection]:
         connection.commit()
         if row is None or not row[0]:
             raise Refused("another rebuild or verify is running on this database")
-        yield connection
+        try:
+            yield connection
+            connection.commit()
+        finally:  # a server notices a moment later that a connection was closed; the next act may come at once
+            if not connection.closed:
+                connection.rollback()
+                connection.execute("SELECT pg_advisory_unlock(%s)", (_ONE_AT_A_TIME,))
 
 
 @contextlib.contextmanager

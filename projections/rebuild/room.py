@@ -26,13 +26,15 @@ _TRIGGERS = (
     "SELECT pg_get_triggerdef(oid) FROM pg_trigger"
     " WHERE tgrelid = %s::regclass AND NOT tgisinternal AND tgparentid = 0 ORDER BY tgname"
 )
-_VIEWS = (
-    "SELECT DISTINCT format('%%I.%%I', v.relnamespace::regnamespace, v.relname), pg_get_viewdef(v.oid), v.reloptions"
+_OF_VIEWS = (
     " FROM pg_depend d"
     " JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class v ON v.oid = r.ev_class"
     " WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = %s::regclass"
     " AND v.relkind = 'v' ORDER BY 1"
 )
+_NAMED = "SELECT DISTINCT format('%%I.%%I', v.relnamespace::regnamespace, v.relname)"
+_VIEWS = _NAMED + ", pg_get_viewdef(v.oid), v.reloptions" + _OF_VIEWS
+_OWNERS = _NAMED + ", v.relowner::regrole::text" + _OF_VIEWS
 _PARTS = (
     "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
     " WHERE i.inhparent = %s::regclass ORDER BY c.relname"
@@ -79,12 +81,17 @@ class Room:
             self.name, table, table, key, key,
         )  # fmt: skip
 
-    def lock(self, tables: Iterable[str], within_ms: int) -> None:
-        """Keeps readers of the live tables, and of views that look at them, out. Raises psycopg.Error: not in time."""
-        views = [view for table in tables for view, _, _ in self._rows(_VIEWS, f"{LIVE}.{table}")]
-        wanted = ", ".join((*dict.fromkeys(views), *(f"{LIVE}.{table}" for table in tables)))
+    def lock(self, tables: Sequence[str], within_ms: int) -> None:
+        """Keeps readers of the live tables, and of views that look at them, out. Raises psycopg.Error: not in time.
+
+        A reader of a view locks it first, then its tables. So do we, or both would wait for each other; LOCK TABLE on a
+        view locks its tables with it, before the next view. To be given the owner that it has locks a view alone.
+        """
+        views = dict.fromkeys(row for table in tables for row in self._rows(_OWNERS, f"{LIVE}.{table}"))
         self._connection.execute(f"SET LOCAL statement_timeout = {within_ms}".encode())
-        self._connection.execute(f"LOCK TABLE {wanted} IN ACCESS EXCLUSIVE MODE".encode())
+        for view, owner in views:
+            self._connection.execute(f"ALTER VIEW {view} OWNER TO {owner}".encode())
+        self._connection.execute(f"LOCK TABLE {', '.join(f'{LIVE}.{table}' for table in tables)}".encode())
         self._connection.execute("SET LOCAL statement_timeout = 0")
 
     def move_in(self, tables: Iterable[str], old: str) -> None:

@@ -127,7 +127,7 @@ def test_any_sequence_of_commands_comes_out_the_same(
 def test_what_was_lived_through_with_faults_comes_out_the_same(seed: int) -> None:
     """Crashes, lost answers, zombies and rebalances of the simulation: what is in the log is what decided."""
     lived = run(seed)
-    published = [policy_record(lived.plan.policy, at_ms=0, actor_id="t")]
+    published = [policy_record(policy, at_ms=0, actor_id="t") for policy in lived.policies.values()]
     logs: dict[int, Log] = defaultdict(lambda: defaultdict(list))
     for record in sorted(lived.log, key=lambda one: one.offset):
         logs[record.partition][record.topic].append(record)
