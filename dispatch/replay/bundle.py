@@ -19,7 +19,7 @@ from dispatch.log.errors import Misconfigured
 from dispatch.processors import recorded
 from dispatch.replay.cutting import Cutter
 from dispatch.replay.history import History, history
-from dispatch.replay.policies import Policies
+from dispatch.replay.policies import Policies, readable
 from dispatch.replay.report import Report
 from dispatch.replay.verify import Asked, Sources, Verifier
 from projections.audit.keys import Known, Signer
@@ -90,7 +90,7 @@ def opened(content: bytes, keys: Known) -> Opened:
         raise BadBundle(f"its manifest is not of the form {FORMAT}")
     try:
         about = msgspec.convert(manifest, About)
-        policies = Policies(msgspec.convert(read_json(files, "policies.json"), list[PolicyPublished]))
+        policies = Policies(readable(msgspec.convert(read_json(files, "policies.json"), list[PolicyPublished])))
         topic = _EVENTS[about.kind]
         decisions = list(_records("decisions", read_json(files, "decisions.json"), about))
         events = list(_records(topic, read_json(files, "events.json"), about))

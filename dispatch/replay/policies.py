@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable
 
-import msgspec
-
 from dispatch.contract import codec
 from dispatch.contract.errors import ContractError
 from dispatch.contract.records.system import PolicyPublished
@@ -74,9 +72,20 @@ def published_in(records: Iterable[Record]) -> list[PolicyPublished]:
             continue
         try:
             rule = codec.decode(record.value)
-            if isinstance(rule, PolicyPublished):
-                policy_in(rule)
-                found.append(rule)
-        except (ContractError, msgspec.DecodeError):
-            continue  # a decision that names it is told to be without its policy
-    return sorted(found, key=lambda rule: (rule.version, rule.at_ms))
+        except ContractError:
+            continue
+        if isinstance(rule, PolicyPublished):
+            found.append(rule)
+    return sorted(readable(found), key=lambda rule: (rule.version, rule.at_ms))
+
+
+def readable(published: Iterable[PolicyPublished]) -> list[PolicyPublished]:
+    """Those that this release reads. A decision that names another is told to be without its policy."""
+    found = []
+    for rule in published:
+        try:
+            policy_in(rule)
+        except ContractError:
+            continue
+        found.append(rule)
+    return found

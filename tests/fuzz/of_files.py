@@ -6,10 +6,8 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from shapely.geometry import box
 
 from deploy.demo import order_file
@@ -31,13 +29,11 @@ from projections.audit import anchor, bundle, merkle
 from projections.audit.anchor import Anchor
 from projections.audit.bundle import About, BadBundle
 from projections.audit.delivery import Proof
-from projections.audit.keys import Known, Signer, public, public_pem
+from projections.audit.keys import Known, public, public_pem
 from projections.models.audit import chained
 from projections.models.audit import row as audit_row
+from tests.fuzz.sealing import SIGNER, parts, resealed
 from tests.fuzz.target import Target, some
-
-SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(b"b" * 32))
-_FILES = (bundle.MANIFEST, *bundle.FILES)
 
 
 @cache
@@ -156,27 +152,7 @@ def _check(data: bytes) -> None:
 
 
 def _resealed(data: bytes) -> None:
-    """One file of it is the fuzzer's, named by the first byte; manifest and signature fit again."""
-    with zipfile.ZipFile(io.BytesIO(_bundle())) as archive:
-        files = {name: archive.read(name) for name in archive.namelist()}
-    files[_FILES[(data[0] if data else 0) % len(_FILES)]] = data[1:]
-    try:
-        manifest = json.loads(files[bundle.MANIFEST])
-        manifest["files"] = {name: sha256(files[name]).hexdigest() for name in bundle.FILES}
-        files[bundle.MANIFEST] = json.dumps(manifest).encode()
-    except (ValueError, TypeError, RecursionError):
-        pass  # it is no manifest any more, which is one of the things to try
-    files[bundle.SIGNATURE] = SIGNER.sign(files[bundle.MANIFEST])
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    _check(out.getvalue())
-
-
-def _files_of_a_bundle() -> list[bytes]:
-    with zipfile.ZipFile(io.BytesIO(_bundle())) as archive:
-        return [bytes([number]) + archive.read(name) for number, name in enumerate(_FILES)]
+    _check(resealed(_bundle(), data, bundle.FILES))
 
 
 def _anchor(data: bytes) -> None:
@@ -199,7 +175,7 @@ TARGETS = (
     Target("orders-json", _as_file("orders.jsonl", _orders), (BadOrderFile,), _json_lines),
     Target("start-values", _environment, (SettingsError,), _environments),
     Target("audit-bundle", _check, (BadBundle,), lambda: [_bundle()]),
-    Target("audit-bundle-resealed", _resealed, (BadBundle,), _files_of_a_bundle),
+    Target("audit-bundle-resealed", _resealed, (BadBundle,), lambda: parts(_bundle(), bundle.FILES)),
     Target("audit-anchor", _anchor, (ValueError,), _anchors),
     Target("audit-key", _as_file("key.pem", public), (Misconfigured,), lambda: [public_pem(SIGNER.public).encode()]),
 )  # fmt: skip
