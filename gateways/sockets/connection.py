@@ -27,6 +27,7 @@ class Connection:
     """An accepted socket. `tell` never waits; the task that sends lives while there is something to send."""
 
     __slots__ = (
+        "_closed",
         "_closing",
         "_outbox",
         "_sender",
@@ -65,6 +66,8 @@ class Connection:
         self._outbox: deque[Waiting] = deque()
         self._sender: asyncio.Task[None] | None = None
         self._closing: tuple[int, str] | None = None
+        self._closed = False
+        """The other side was told."""
         self._task = asyncio.current_task()
         self.over = False
         """The listening task was ended from here: by a reader who takes nothing, or by a fault."""
@@ -107,7 +110,7 @@ class Connection:
 
     def leave(self) -> None:
         """The other side is gone: nothing is sent any more."""
-        self._closing = self._closing or (1000, "")
+        self._closing, self._closed = self._closing or (1000, ""), True
         self._outbox.clear()
         if self._sender is not None:
             self._sender.cancel()
@@ -125,7 +128,8 @@ class Connection:
     def _rest(self, sender: "asyncio.Task[None]") -> None:
         self._sender = None
         self.failed(sender)
-        if self._outbox and self.fault is None and not sender.cancelled():
+        left = self._outbox or (self._closing is not None and not self._closed)
+        if left and self.fault is None and not sender.cancelled():
             self._wake()
 
     def _give_up(self) -> None:
@@ -146,6 +150,8 @@ class Connection:
                 await self._socket.send_text(whole.decode())
                 MESSAGES.inc()
             if self._closing is not None:
+                self._closed = True
                 await self._socket.close(*self._closing)
         except WebSocketDisconnect:
+            self._closed = True
             self._outbox.clear()

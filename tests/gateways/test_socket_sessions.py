@@ -14,7 +14,7 @@ from gateways.access.principal import Principal
 from gateways.problems import Problem
 from gateways.reads import Reads
 from gateways.sockets import Sockets, Terms, hub
-from gateways.sockets.connection import QUEUE
+from gateways.sockets.connection import QUEUE, Connection
 from gateways.sockets.positions import HEARD, NOTHING, Position, position
 from gateways.sockets.recent import Heard, Recent
 from gateways.sockets.sessions import Session, superseded
@@ -208,6 +208,29 @@ def test_a_drivers_second_connection_ends_the_first_also_without_redis_and_whoev
 
     asyncio.run(whole())
     assert [wire.closed and wire.closed[0] for wire in (older, looking, newer)] == [4409, 1012, 1012]
+
+
+def test_a_connection_that_is_closed_as_its_last_message_was_sent_is_closed() -> None:
+    """Between the end of the task that sends and what follows it."""
+
+    class Sent(Wire):
+        async def send_text(self, text: str) -> None:
+            await super().send_text(text)
+            if len(self.heard) == 1:
+                asyncio.get_running_loop().call_soon(connection.close, 1012, "the gateway restarts")
+
+    wire = Sent()
+    connection: Connection
+
+    async def whole() -> None:
+        nonlocal connection
+        connection = Connection(cast(WebSocket, wire), "ana", "", "c", NOTHING)
+        connection.tell({"type": "X"})
+        async with asyncio.timeout(2):
+            await wire.receive()
+
+    asyncio.run(whole())
+    assert wire.closed == (1012, "the gateway restarts")
 
 
 def test_a_reader_who_takes_nothing_is_dropped_with_the_reason() -> None:
