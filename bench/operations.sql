@@ -62,9 +62,9 @@ INSERT INTO zone_health_metrics SELECT 'zone-' || z, date_trunc('minute', now())
 INSERT INTO dead_letters SELECT '0-' || n, 0, n, 'orders.inbound', 0, n, now() - (20000 - n) * interval '60
     s', 'BadRecord', NULL, 'x', 'worker-0', 10, 0, '' FROM generate_series(1, 20000) n;
 
-INSERT INTO delivery_costs (delivery_id, seller_id, zone, currency, outcome, settled_at, created_at, driver_pay_minor,
-    compensation_minor, routing_minor, messages_minor, storage_minor, platform_minor, cost_minor) SELECT
-    delivery_id, seller_id, zone, 'EUR', status, ended_at, created_at, 1, 1, 1, 1, 1, 1, 6 FROM deliveries WHERE
+INSERT INTO delivery_costs (delivery_id, seller_id, zone, currency, outcome, settled_at, created_at, driver_id,
+    driver_pay_minor, compensation_minor, routing_minor, messages_minor, storage_minor, platform_minor, cost_minor)
+    SELECT delivery_id, seller_id, zone, 'EUR', status, ended_at, created_at, coalesce(driver_id, ''), 1, 1, 1, 1, 1, 1, 6 FROM deliveries WHERE
     ended_at IS NOT NULL;
 
 INSERT INTO delivery_revenue (delivery_id, seller_id, zone, currency, outcome, settled_at, created_at,

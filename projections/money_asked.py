@@ -18,8 +18,7 @@ _KEYS: dict[By, str] = {
     "zone": "c.zone",
     "seller": "c.seller_id",
     "hour": f"to_char(c.settled_at AT TIME ZONE 'UTC', {_FORM})",
-    "driver": "coalesce((SELECT d.driver_id FROM deliveries d WHERE d.delivery_id = c.delivery_id"
-    " AND d.created_at = c.created_at), '')",
+    "driver": "coalesce(c.driver_id, '')",
 }
 _ROLLED: dict[By, tuple[str, str, timedelta]] = {
     "zone": ("zone", "key", _HOUR),

@@ -8,4 +8,5 @@ DELIVERY_COSTS = table_of(
         "driver_pay_minor", "compensation_minor", "routing_minor", "messages_minor", "storage_minor", "platform_minor",
         "cost_minor",
     ),
+    by_driver=True,
 )  # fmt: skip

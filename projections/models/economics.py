@@ -11,8 +11,11 @@ from projections.models.model import Fold, Folded, Row, moment
 ABOUT = ("delivery_id", "seller_id", "zone", "currency", "outcome", "estimated_at", "settled_at", "created_at")
 
 
-def table_of(name: str, amounts: tuple[str, ...]) -> Folded:
-    """A read model with these amounts of `Economics`, each as it was estimated and as it was settled."""
+def table_of(name: str, amounts: tuple[str, ...], *, by_driver: bool = False) -> Folded:
+    """A read model with these amounts of `Economics`, each as it was estimated and as it was settled.
+
+    `by_driver`: it also names the driver for whom it was settled.
+    """
 
     def estimated(row: Row, event: events.DeliveryEconomicsEstimated) -> None:
         _about(row, event)
@@ -22,6 +25,7 @@ def table_of(name: str, amounts: tuple[str, ...]) -> Folded:
     def settled(row: Row, event: events.DeliveryEconomicsSettled) -> None:
         _about(row, event)
         row |= {"settled_at": moment(event.at_ms), "outcome": event.outcome}
+        row |= {"driver_id": event.driver_id} if by_driver else {}
         row.update({amount: getattr(event.economics, amount) for amount in amounts})
 
     handled: dict[type, Fold] = {
@@ -33,7 +37,7 @@ def table_of(name: str, amounts: tuple[str, ...]) -> Folded:
         table=name,
         family="delivery",
         key="delivery_id",
-        columns=(*ABOUT, *(f"estimated_{amount}" for amount in amounts), *amounts),
+        columns=(*ABOUT, *(("driver_id",) if by_driver else ()), *(f"estimated_{amount}" for amount in amounts), *amounts),
         handles=handled,
         ignores=tuple(kind for kind in get_args(events.DeliveryEvent) if kind not in handled),
         first=tuple(handled),
