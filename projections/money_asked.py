@@ -50,7 +50,7 @@ _SUMS = {
 _NAMES = ", ".join(_SUMS)
 _ROWS = (
     "SELECT {key} AS key, c.currency, " + ", ".join(f"({how})::bigint AS {name}" for name, how in _SUMS.items()) +
-    " FROM delivery_costs c JOIN delivery_revenue r USING (delivery_id, created_at) WHERE {where} GROUP BY 1, 2"
+    " FROM delivery_costs c JOIN delivery_revenue r USING (delivery_id) WHERE {where} GROUP BY 1, 2"
 )  # fmt: skip
 _ADDED = ", ".join(f"sum({name})::bigint AS {name}" for name in _SUMS)
 _TAKEN_OFF = ", ".join(f"-{name}" for name in _SUMS)
