@@ -28,6 +28,7 @@ def table_of(name: str, amounts: tuple[str, ...], *, by_driver: bool = False) ->
         row |= {"driver_id": event.driver_id} if by_driver else {}
         row.update({amount: getattr(event.economics, amount) for amount in amounts})
 
+    about = (*ABOUT, "driver_id") if by_driver else ABOUT
     handled: dict[type, Fold] = {
         events.DeliveryCreated: _created,
         events.DeliveryEconomicsEstimated: estimated,
@@ -37,7 +38,7 @@ def table_of(name: str, amounts: tuple[str, ...], *, by_driver: bool = False) ->
         table=name,
         family="delivery",
         key="delivery_id",
-        columns=(*ABOUT, *(("driver_id",) if by_driver else ()), *(f"estimated_{amount}" for amount in amounts), *amounts),
+        columns=(*about, *(f"estimated_{amount}" for amount in amounts), *amounts),
         handles=handled,
         ignores=tuple(kind for kind in get_args(events.DeliveryEvent) if kind not in handled),
         first=tuple(handled),
