@@ -32,6 +32,9 @@ FOUND: dict[str, tuple[bytes, ...]] = {
         b"\x04\xfb\xff",
         b'\x02[{"topic": "delivery.events", "partition": 0, "offset": 0, "value": "", "hash": "", "prev_hash": ""}]',
     ),
+    "incident-bundle-resealed": (
+        b'\x03[{"actor_id": "t", "at_ms": 0, "document": "{\\"eta\\": {\\"a\\": 1}}", "reason": "", "version": 1}]',
+    ),
 }  # fmt: skip
 """By target: what once raised something that was not named, or ended a thread that follows the rules."""
 
