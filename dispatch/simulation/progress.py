@@ -51,6 +51,8 @@ class Progress:
                 known.phase, known.is_seen = "held", False
             case dv.UnassignedEscalated() | dv.ManualReviewRequired():
                 known.is_seen = True
+            case dv.ManualReviewEnded():  # whoever waits anew is escalated anew
+                known.is_seen = False
             case dv.OfferExpired(auto_assigned=False):
                 known.phase = "searching"
         if isinstance(event, _LETS_GO):

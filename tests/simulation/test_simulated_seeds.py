@@ -87,6 +87,12 @@ def test_what_a_refused_commit_left_open_is_swept() -> None:
         assert outcome.wrong() == []
 
 
+@pytest.mark.parametrize("seed", [202, 1_504])
+def test_a_run_goes_on_until_whoever_waits_anew_after_a_review_is_escalated_anew(seed: int) -> None:
+    """Both once ended while a delivery that nobody looked after any more waited for its first level."""
+    assert run(seed).wrong() == []
+
+
 def thrown_out_while_it_joined_again(seed: int) -> Plan:
     """One worker is cut off, so that the other must join again; that is frozen before it does, beyond its session."""
     faults = (

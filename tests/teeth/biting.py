@@ -91,7 +91,10 @@ def put_in(bug: Bug, tree: Path, *, check: bool = False) -> None:
 
 
 def bite(bug: Bug, folder: Path, seeds: int = SEEDS, first: int = 0) -> Bite:
-    """Puts the bug into a tree of its own and simulates until something notices. Raises NoLongerApplies."""
+    """Puts the bug into a tree of its own and simulates until something notices.
+
+    Raises NoLongerApplies; RuntimeError when the seed breaks without the bug too, so that nothing is shown by it.
+    """
     tree = copy_tree(folder / bug.name)
     put_in(bug, tree)
     began = time.monotonic()
@@ -103,6 +106,8 @@ def bite(bug: Bug, folder: Path, seeds: int = SEEDS, first: int = 0) -> Bite:
     wrong = min(told["broken"], key=lambda one: one["seed"], default=None)
     if wrong is None:
         return Bite(bug, told["seeds"], (), "", seconds)
+    if simulate(ROOT, 1, wrong["seed"])["broken"]:
+        raise RuntimeError(f"seed {wrong['seed']} breaks without {bug.name} too: {wrong['wrong'][0]}")
     return Bite(bug, wrong["seed"] - first + 1, tuple(wrong["rules"]), wrong["wrong"][0], seconds)
 
 
