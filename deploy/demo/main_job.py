@@ -114,6 +114,11 @@ def _evening(said: dict[str, Any], folder: Path, console: Console, *, drivers: i
     words = ("report", "--speed", f"{speed:g}", "--html", str(folder / PAGE))
     told = subprocess.run(baton(*words), env=os.environ | {"BATON_HOME": str(folder)}, check=False)
     passed = passed and told.returncode == 0
+    if name:
+        up_again, why = f"BATON_HOME={folder} baton up --speed {speed:g}", f"baton replay timeline {name}"
+        console.print(
+            f"Its log, again: {up_again}\nthen, with the same BATON_HOME: {why}", highlight=False, soft_wrap=True
+        )
     return 0 if passed else 1
 
 

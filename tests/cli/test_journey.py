@@ -38,6 +38,7 @@ def test_the_demonstration_ends_well_and_tells_what_it_did(home: Path) -> None:
     assert "Checked from the log alone: " in words
     assert "The check passed." in words
     assert re.search(r"One delivery of them, as `baton delivery [0-9a-f-]{36}` tells it:", words)
+    assert re.search(r"baton replay timeline [0-9a-f-]{36}", words)
     assert re.search(r"Search 1 within \d+ km \(zone [\w-]+, \d+ online of at least \d+\): \d+ free, \d+ busy", words)
     assert "Version 1 is in force: 6 zones." in words
     assert re.search(r"Arrivals: \d+% of \d+ within 5 min of what was told", words)
