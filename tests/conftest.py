@@ -10,8 +10,12 @@ from pathlib import Path
 import psycopg
 import pytest
 import structlog
+from hypothesis import settings as hypothesis_settings
 
 from deploy.local import Addresses, start_servers, stop_servers
+
+hypothesis_settings.register_profile("baton", parent=hypothesis_settings(), deadline=None)
+hypothesis_settings.load_profile("baton")  # how long an example takes says more of the machine than of us
 
 
 @pytest.fixture(scope="session")

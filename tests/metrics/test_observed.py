@@ -130,11 +130,11 @@ def test_an_offer_that_is_taken_at_once() -> None:
     added = observed(Life().offered(0.3).accepted(6).assigned(6).picked_up(600).delivered(1_500))
     assert of(added, "baton_offers_ended_total") == {"accepted": 1}
     assert of(added, "baton_first_attempts_total") == {"taken": 1}
-    assert of(added, "baton_first_offer_seconds_sum") == {"first": 0.3}
-    assert of(added, "baton_assignment_seconds_sum") == {"": 6}
-    assert of(added, "baton_offer_response_seconds_sum") == {"": 6}
+    assert of(added, "baton_first_offer_seconds_sum") == pytest.approx({"first": 0.3})
+    assert of(added, "baton_assignment_seconds_sum") == pytest.approx({"": 6})
+    assert of(added, "baton_offer_response_seconds_sum") == pytest.approx({"": 6})
     assert of(added, "baton_deliveries_ended_total") == {"delivered": 1}
-    assert of(added, "baton_delivery_seconds_sum") == {"": 1_500}
+    assert of(added, "baton_delivery_seconds_sum") == pytest.approx({"": 1_500})
     assert of(added, "baton_audit_lag_seconds_count") == {"": 6}
     assert of(added, "baton_audit_lag_seconds_sum")[""] == pytest.approx(1.2)
     assert of(added, "baton_escalation_deadlines_total") == {}
@@ -157,7 +157,7 @@ def test_the_first_driver_who_does_not_take_it_settles_the_first_attempt() -> No
 
 def test_who_had_to_wait_for_a_driver_has_a_later_first_offer() -> None:
     added = observed(Life().nobody(0).offered(20))
-    assert of(added, "baton_first_offer_seconds_sum") == {"later": 20}
+    assert of(added, "baton_first_offer_seconds_sum") == pytest.approx({"later": 20})
     assert of(added, "baton_searches_in_vain_total") == {"all_drivers_busy": 1}
 
 
@@ -168,7 +168,7 @@ def test_a_driver_who_is_lost_is_followed_by_another_by_people_or_by_an_end() ->
     added = observed(again, people, over)
     assert of(added, "baton_reassignments_total") == {"driver_offline": 2, "driver_cancelled": 1}
     assert of(added, "baton_reassignments_ended_total") == {"assigned": 1, "manual_review": 1, "ended": 1}
-    assert of(added, "baton_reassignment_seconds_sum") == {"": 5}
+    assert of(added, "baton_reassignment_seconds_sum") == pytest.approx({"": 5})
     assert of(added, "baton_first_offer_seconds_count") == {"first": 3}, "the second driver's offer is not a first one"
     assert of(added, "baton_manual_reviews_total") == {"": 1}
 
@@ -202,7 +202,7 @@ def test_arrivals_are_held_against_what_the_last_driver_s_assignment_foretold() 
         "pickup within": 1, "dropoff late": 1, "pickup none": 1, "dropoff none": 1, "pickup early": 1,
         "dropoff within": 1,
     }  # fmt: skip
-    assert of(added, "baton_eta_error_seconds_sum") == {"pickup": 10 + 30 + 300, "dropoff": 200}
+    assert of(added, "baton_eta_error_seconds_sum") == pytest.approx({"pickup": 10 + 30 + 300, "dropoff": 200})
 
 
 def test_goods_on_their_way_back_end_with_their_return() -> None:
