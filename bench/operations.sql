@@ -64,8 +64,8 @@ INSERT INTO dead_letters SELECT '0-' || n, 0, n, 'orders.inbound', 0, n, now() -
 
 INSERT INTO delivery_costs (delivery_id, seller_id, zone, currency, outcome, settled_at, created_at, driver_id,
     driver_pay_minor, compensation_minor, routing_minor, messages_minor, storage_minor, platform_minor, cost_minor)
-    SELECT delivery_id, seller_id, zone, 'EUR', status, ended_at, created_at, coalesce(driver_id, ''), 1, 1, 1, 1, 1, 1, 6 FROM deliveries WHERE
-    ended_at IS NOT NULL;
+    SELECT delivery_id, seller_id, zone, 'EUR', status, ended_at, created_at, coalesce(driver_id, ''), 1, 1, 1, 1, 1, 1, 6
+    FROM deliveries WHERE ended_at IS NOT NULL;
 
 INSERT INTO delivery_revenue (delivery_id, seller_id, zone, currency, outcome, settled_at, created_at,
     commission_minor, delivery_fee_minor, revenue_minor, net_minor, estimated_net_minor) SELECT delivery_id, seller_id,
