@@ -100,11 +100,11 @@ class Cast:
 
 
 def cast(steps: Iterable[Step], from_ms: int, most: int = 0) -> Cast:
-    """From the decisions of a log: what was there before the moment, and who took part from then on."""
-    found, people = Cast(from_ms), _People()
+    """From the decisions of a log: who was there before the moment, and took part from then on. 0: its beginning."""
+    found, people, first_ms = Cast(from_ms), _People(), 0
     for step in steps:
         one, now_ms = step.one, step.one.decision.now_ms
-        found.last_ms = max(found.last_ms, now_ms)
+        first_ms, found.last_ms = min(first_ms or now_ms, now_ms), max(found.last_ms, now_ms)
         if one.decision.aggregate == "driver":
             people.take(found, step)
             continue
@@ -121,6 +121,7 @@ def cast(steps: Iterable[Step], from_ms: int, most: int = 0) -> Cast:
             found.by_hand += isinstance(command, BY_HAND)
             found.events += step.events
             _learn(found, step)
+    found.from_ms = from_ms or first_ms
     return found
 
 

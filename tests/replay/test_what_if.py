@@ -111,6 +111,13 @@ def test_from_a_later_moment_only_later_orders_are_there_and_drivers_who_work_ar
     assert len(people.orders) == 3
 
 
+def test_without_a_moment_it_begins_with_the_record_and_not_with_the_clock() -> None:
+    city = City(BASE).sign_on(*DRIVERS)
+    city.ready(1)
+    minutes(city, 1)
+    assert cast(steps(city, Tally()), 0).from_ms == START_MS
+
+
 def test_both_go_on_as_long_after_the_record_so_that_who_escalates_sooner_is_not_told_to_escalate_more(
     people: Cast,
 ) -> None:
