@@ -1,7 +1,10 @@
 """The real servers, once for the whole run; a namespace and a database of its own for whoever wants one."""
 
+import faulthandler
 import os
 import shutil
+import signal
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -16,6 +19,7 @@ from deploy.local import Addresses, start_servers, stop_servers
 
 hypothesis_settings.register_profile("baton", parent=hypothesis_settings(), deadline=None)
 hypothesis_settings.load_profile("baton")  # how long an example takes says more of the machine than of us
+faulthandler.register(signal.SIGUSR1, file=sys.__stderr__ or 2)  # asked by tests.run where this process hangs
 
 
 @pytest.fixture(scope="session")
