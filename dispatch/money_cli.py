@@ -6,10 +6,10 @@ Bad places and dates are told by typer's own way of naming the option.
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -141,7 +141,7 @@ def report(
         raise Misconfigured(f"Postgres cannot be asked (was `baton setup` run?): {error}") from error
     sentences = insights(groups, by)  # type: ignore[arg-type]
     if as_json:
-        typer.echo(json.dumps({"groups": [asdict(group) for group in groups], "insights": sentences}))
+        typer.echo(json.dumps({"groups": [msgspec.structs.asdict(group) for group in groups], "insights": sentences}))
         return
     if not groups:
         console.print("No delivery was settled in that time.")

@@ -1,11 +1,10 @@
 """What deliveries cost and brought, summed by zone, hour or seller: each currency by itself, never added to another."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
+import msgspec
 import psycopg
-from psycopg.rows import dict_row
+from psycopg.rows import args_row
 
 from projections.money_asked import Asked, By, asking
 
@@ -15,9 +14,8 @@ COST_PARTS = (
 REVENUE_PARTS = ("commission_minor", "delivery_fee_minor")
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Settled deliveries of one key and currency, in minor units. Sums of parts are the totals."""
+class Group(msgspec.Struct, frozen=True):
+    """Settled deliveries of a key and currency, in minor units. Sums of parts are the totals. Fields as in `asking`."""
 
     key: str
     currency: str
@@ -59,12 +57,12 @@ def settled(dsn: str, by: By, since: datetime | None = None, until: datetime | N
     statement, values = asking(Asked(by, since, until))
     with (
         psycopg.connect(dsn, connect_timeout=3) as connection,
-        connection.cursor(row_factory=dict_row) as cursor,
+        connection.cursor(row_factory=args_row(Group)) as cursor,
     ):
         cursor.execute(statement, values)
-        groups = [_group(row) for row in cursor.fetchall()]
+        groups = cursor.fetchall()
     if by == "hour":
-        groups = [replace(group, key=group.key[:16].replace("T", " ")) for group in groups]
+        groups = [msgspec.structs.replace(group, key=group.key[:16].replace("T", " ")) for group in groups]
     return sorted(groups, key=lambda group: (group.currency, group.key))
 
 
@@ -77,11 +75,7 @@ def total(groups: list[Group]) -> list[Group]:
     return list(sums.values())
 
 
-def _group(row: dict[str, Any]) -> Group:
-    return Group(**row)
-
-
-_AMOUNTS = tuple(name for name in Group.__slots__ if name not in ("key", "currency"))
+_AMOUNTS = tuple(name for name in Group.__struct_fields__ if name not in ("key", "currency"))
 
 
 def _nothing(currency: str) -> Group:

@@ -72,7 +72,7 @@ class Asked:
 
 
 def asking(asked: Asked) -> tuple[bytes, Values]:
-    """The statement and its values; rows by key and currency."""
+    """The statement and its values; rows by key and currency, columns as the fields of `projections.money.Group`."""
     values: Values = {"zone": asked.zone, "seller_id": asked.seller_id, "limit": asked.limit}
     parts = list(_parts(asked, values))
     statement = (

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from psycopg import AsyncConnection
-from psycopg.rows import dict_row
+from psycopg.rows import args_row, dict_row
 
 from projections.money import Group, total
 from projections.money_asked import Asked as MoneyAsked
@@ -120,9 +120,9 @@ async def economics(
 ) -> list[Group]:  # fmt: skip
     """Deliveries settled from `since` on and before `until`, by key and currency; at most `limit` + 1 groups."""
     statement, values = asking(MoneyAsked(by, since, until, zone, seller_id, limit + 1))
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(statement, values)
-        return [Group(**row) for row in await cursor.fetchall()]
+    async with connection.cursor(row_factory=args_row(Group)) as cursor:
+        await cursor.execute(statement, values, binary=True, prepare=False)  # a plan for any dates is a slower one
+        return await cursor.fetchall()
 
 
 def summed(groups: list[Group]) -> list[Group]:

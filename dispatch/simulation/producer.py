@@ -123,8 +123,10 @@ class SimulatedProducer:
     def send_offsets_to_transaction(
         self, positions: list[TopicPartition], group_metadata: Membership, timeout: float = -1
     ) -> None:
-        """Offsets as part of the transaction."""
+        """Offsets as part of the transaction. Without any nobody is asked, as by librdkafka, nor fenced."""
         self._refuse_if_broken()
+        if not positions:
+            return
         broker = self._broker
         offsets = {(part.topic, part.partition): part.offset for part in positions}
 

@@ -42,7 +42,7 @@ def filled(database: str) -> Iterator[str]:
 
 def added_up(connection: psycopg.Connection[Any], by: By, where: str, values: dict[str, Any]) -> list[Group]:
     """All rows, one by one."""
-    names = Group.__slots__[2:]
+    names = Group.__struct_fields__[2:]
     own = {
         "deliveries": "count(*)", "delivered": "count(*) FILTER (WHERE c.outcome = 'delivered')",
         "lost_cost_minor": "coalesce(sum(c.cost_minor) FILTER (WHERE c.outcome <> 'delivered'), 0)",

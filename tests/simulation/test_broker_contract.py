@@ -206,6 +206,11 @@ def test_offsets_of_a_generation_that_is_over_are_refused_and_the_transaction_mu
         assert refusal(one.commit_transaction, 20).txn_requires_abort()
         one.abort_transaction(20)
         assert everything(kafka)[0] == []
+        one.begin_transaction()  # what sends no offsets is not fenced: so a transaction of timers alone sends some
+        written(kafka, one, b"zombie again")
+        one.send_offsets_to_transaction([], old, 20)
+        one.commit_transaction(20)
+        assert everything(kafka)[0] == [b"zombie again"]
 
     kafka.live(case)
 
