@@ -3,11 +3,14 @@
 from typing import Any
 
 from dispatch.checker.report import Findings, Place
-from dispatch.contract import identity
+from dispatch.contract import identity, topics
 from dispatch.contract.records import inbound
 from dispatch.contract.records.system import DeadLetter, Decision
 
 Source = tuple[str, int, int]
+_INPUTS = (topics.ORDERS_INBOUND.name, topics.DELIVERY_COMMANDS.name, topics.DRIVER_COMMANDS.name)
+_BAD = "BadRecord"
+"""What a dead letter names as its error when the record itself is to blame; else it is an exception's name."""
 
 
 class Inputs:
@@ -61,6 +64,9 @@ class Inputs:
     def letter(self, letter: DeadLetter, place: Place) -> None:
         """A record that was set aside."""
         source = (letter.source_topic, letter.partition, letter.offset)
+        if letter.source_topic.endswith(_INPUTS) and letter.error != _BAD:
+            what = f"{'/'.join(map(str, source))} is set aside for what went wrong in the engine"
+            self._findings.add(13, place, f"{what}: {letter.error}: {letter.reason}, at {letter.place}")
         if letter.offset < 0:
             self.timer_letters.add((letter.key or b"", letter.value or b""))
         elif source in self.letters:

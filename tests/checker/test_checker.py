@@ -160,6 +160,7 @@ WRONG: list[tuple[int, str, Spoil]] = [
     (12, "a decision of another time", changed(Decision, 7, by={"now_ms": 1})),
     (13, "a dead letter left out", without(DeadLetter)),
     (13, "set aside twice", twice(DeadLetter)),
+    (13, "set aside by an error of the engine", changed(DeadLetter, error="KeyError", reason="'offer'")),
     (14, "another version stored", of_state("delivery.state", stored_otherwise)),
     (14, "timers not stored", of_state("delivery.state", stored_without_timers)),
     (14, "a driver's timers not stored", of_state("driver.state", stored_without_timers)),
