@@ -17,7 +17,7 @@ from dispatch.replay.policies import Policies, published_in
 
 _AT_ONCE = 2_000
 _MOMENT_S, _WAIT_S = 0.02, 0.05
-"""`consume` waits so long for a whole batch, and gives what there is."""
+"""So long the next message is waited for."""
 _OPEN_S = 30.0
 """So long an open transaction is waited for; its process ends it after 20 s."""
 _READ: dict[str, Any] = {
@@ -72,7 +72,11 @@ class TopicReader:
         self._consumer.close()
 
     def _fill(self, wait_s: float = _WAIT_S) -> None:
-        for message in self._consumer.consume(_AT_ONCE, wait_s):
+        """Waits for the first message only: `consume` would wait on for all that it was asked for."""
+        first = self._consumer.poll(wait_s)
+        if first is None:
+            return
+        for message in (first, *self._consumer.consume(_AT_ONCE, 0)):
             error = message.error()
             if error is None:
                 self._at_end = False
