@@ -4,13 +4,15 @@ import hashlib
 import uuid
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://baton-dispatch.example/ids")
+_BEFORE = NAMESPACE.bytes
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+"""The first digit of an id's fourth part with the two bits that say whose form it is."""
 
 
 def derived(*parts: str) -> str:
     """UUIDv5 over the parts, which are kept apart by a byte that no id may hold."""
-    data = hashlib.sha1(NAMESPACE.bytes + "\x1f".join(parts).encode(), usedforsecurity=False).digest()
-    hexed = f"{int.from_bytes(data[:16], 'big') & ~(0xF000 << 64) & ~(0xC000 << 48) | (5 << 76) | (0x8000 << 48):032x}"
-    return f"{hexed[:8]}-{hexed[8:12]}-{hexed[12:16]}-{hexed[16:20]}-{hexed[20:]}"
+    digits = hashlib.sha1(_BEFORE + "\x1f".join(parts).encode(), usedforsecurity=False).hexdigest()
+    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:32]}"
 
 
 def delivery_id(seller_id: str, seller_order_id: str) -> str:

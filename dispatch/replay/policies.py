@@ -46,8 +46,9 @@ class Policies:
 
     def of(self, version: int, zone: str, at_ms: int) -> Policy | None:
         """The policy of this version as it held in a zone (empty: without overrides); None: it is not on record."""
-        known = self._published.get(version, ())
-        number = max((place for place, one in enumerate(known) if one.at_ms <= at_ms), default=0)
+        known, number = self._published.get(version, ()), 0
+        if len(known) > 1:
+            number = max((place for place, one in enumerate(known) if one.at_ms <= at_ms), default=0)
         key = (version, zone, number)
         if key not in self._by_zone:
             whole = self._read(version, number)
