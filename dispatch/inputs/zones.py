@@ -78,6 +78,8 @@ class ZoneBoard:
 
     def bonus(self, zone_id: str, now_ms: int, currency: str) -> tuple[int, str]:
         """The bonus that runs in this currency; without one, one in another, which the offer says does not apply."""
+        if zone_id not in self.incentives:
+            return 0, ""
         if bonus_minor := self.bonus_minor(zone_id, now_ms, currency):
             return bonus_minor, currency
         others = sorted({one.currency for one in self.incentives.get(zone_id, ())} - {currency})
