@@ -12,7 +12,7 @@ from rich.text import Text
 from dispatch.contract import topics
 from dispatch.log.errors import Misconfigured
 from dispatch.replay_cli import As_json, From, To, at_ms, clock, opened, settings_now
-from dispatch.run_cli import until_signalled
+from dispatch.run_cli import Port, until_signalled
 
 if TYPE_CHECKING:
     from dispatch.replay.shadow_report import Agreement
@@ -30,6 +30,7 @@ def attach(group: typer.Typer, run_app: typer.Typer) -> None:
 def shadow(
     policy: Annotated[Path, typer.Option(help="The policy in the shadow, TOML or JSON.")],
     since: Annotated[str, typer.Option("--from", help="Where it begins the first time, UTC; else now.")] = "",
+    health_port: Port = 0,
 ) -> None:
     """Decide every decision again under a second policy, live; written to shadow.decisions and nowhere else."""
     from dispatch.inputs import policy_file
@@ -37,7 +38,7 @@ def shadow(
     from dispatch.log.collector import rest_the_collector
     from dispatch.replay.shadow import run
 
-    wanted, settings = policy_file.read(policy).policy, settings_now()
+    wanted, settings = policy_file.read(policy).policy, settings_now(health_port=health_port)
     with opened(settings) as log:
         _require(log.has(topics.SHADOW_DECISIONS), settings.namespace)
     logs.configure("shadow", settings.log_level)

@@ -33,7 +33,8 @@ def read_all(brokers: str, topics: Sequence[str], *, committed: bool = True) -> 
                 left.add((place.topic, place.partition))
         consumer.assign([place for place in places if (place.topic, place.partition) in left])
         while left:
-            for message in consumer.consume(5_000, 0.1):
+            first = consumer.poll(0.1)  # `consume` would wait on for all that it was asked for
+            for message in (first, *consumer.consume(5_000, 0)) if first is not None else ():
                 error = message.error()
                 if error is None:
                     yield record_of(message)

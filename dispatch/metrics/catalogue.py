@@ -12,6 +12,7 @@ from dispatch.metrics import (
     reading,
     rules,
     scores,
+    shadow,
     standing,
     streams,
     webhooks,
@@ -33,6 +34,7 @@ SECTIONS: tuple[Section, ...] = (
     gateway.SECTION,
     notices.SECTION,
     webhooks.SECTION,
+    shadow.SECTION,
 )
 METRICS: dict[str, Metric] = {metric.name: metric for section in SECTIONS for metric in section.metrics}
 

@@ -7,6 +7,7 @@ says are one transaction, so each decision is judged once. The states before are
 import hashlib
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 
@@ -21,7 +22,9 @@ from dispatch.core.policy_document import whole
 from dispatch.log import logs
 from dispatch.log.application import Message
 from dispatch.log.errors import Aborted
+from dispatch.log.health import HealthServer, Serve
 from dispatch.log.transaction import TransactionalProducer
+from dispatch.metrics.shadow import BEHIND, JUDGED
 from dispatch.replay.changes import SCORES, Came, kinds
 from dispatch.replay.diffing import seen, words
 from dispatch.replay.policies import Policies
@@ -77,7 +80,9 @@ def judged(step: Step, policies: Policies, other: Other, name: str) -> ShadowDec
     return msgspec.structs.replace(head, verdict="differs", kinds=tuple(found), **told)
 
 
-def run(settings: Settings, policy: Policy, stop: threading.Event, since_ms: int = 0) -> None:
+def run(
+    settings: Settings, policy: Policy, stop: threading.Event, since_ms: int = 0, health: Serve = HealthServer
+) -> None:
     """Until stopped; from where it was, else from that moment on, else from now. Raises Fenced when another comes."""
     log = KafkaLog(settings.kafka, settings.namespace)
     group = Consumer(
@@ -89,14 +94,20 @@ def run(settings: Settings, policy: Policy, stop: threading.Event, since_ms: int
         }
     )
     lanes: list[_Lane] = []
+    state = ["starting"]
+    page = health(settings.health_port, lambda: {"shadow": state[0]})
     try:
         shadow = _Shadow(settings, log, policy, group)
         lanes += [_Lane(log, place, since_ms) for place in shadow.places()]
         logger.info("started", process="shadow")
+        state[0] = "up"
         while not stop.is_set():
-            if not sum([shadow.work(lane) for lane in lanes]):
+            done = sum([shadow.work(lane) for lane in lanes])
+            BEHIND.set(sum(lane.behind for lane in lanes))
+            if not done:
                 stop.wait(_IDLE_S)
     finally:
+        page.stop()
         for lane in lanes:
             lane.close()
         group.close()
@@ -132,7 +143,7 @@ class _Shadow:
         steps = lane.take()
         if not steps and not lane.moved():
             return 0
-        messages = []
+        messages, verdicts = [], Counter[str]()
         for step in steps:
             said = judged(step, self._policies, self._other, self._name)
             if said is None:
@@ -141,8 +152,11 @@ class _Shadow:
             if said is None:
                 passed_over(f"policy {step.one.decision.policy_version} is not on record")
                 continue
+            verdicts[said.verdict] += 1
             messages.append(Message(self._topic, said.aggregate_id.encode(), codec.encode(said)))
         self._write(messages, TopicPartition(self._decisions, lane.partition, lane.committed()))
+        for verdict, count in verdicts.items():
+            JUDGED.labels(verdict).inc(count)
         return len(steps)
 
     def _write(self, messages: Sequence[Message], offset: TopicPartition) -> None:
@@ -180,6 +194,11 @@ class _Lane:
         """The next ones, some at most."""
         return list(islice(self._walker.steps(), AT_ONCE))
 
+    @property
+    def behind(self) -> int:
+        """Decisions that are there and were not taken."""
+        return self._decisions.behind
+
     def moved(self) -> bool:
         """Whether decisions were read since the last commit."""
         return self._walker.next_offset > self._committed
@@ -207,6 +226,7 @@ def _first_stamp_ms(log: KafkaLog, partition: int, start: int) -> int:
 def passed_over(reason: str) -> None:
     """Said in the log: of such a decision the shadow says nothing."""
     logger.warning("shadow_passed_over", reason=reason)
+    JUDGED.labels("passed_over").inc()
 
 
 def _now_ms() -> int:

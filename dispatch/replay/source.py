@@ -62,6 +62,12 @@ class TopicReader:
             self._fill(_MOMENT_S)
         return self._buffer.popleft() if self._buffer else None
 
+    @property
+    def behind(self) -> int:
+        """Records that are there and were not given, as far as Kafka has said: no question is asked for it."""
+        _, high = self._consumer.get_watermark_offsets(TopicPartition(*self._place), cached=True)
+        return max(0, high - self.next_offset) + len(self._buffer)
+
     def upto(self, end: int) -> Iterator[Record]:
         """The records before this offset."""
         while (record := self()) is not None and record.offset < end:

@@ -9,6 +9,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
 import pytest
 from couriers import Couriers
 from msgspec.structs import replace
@@ -22,6 +23,7 @@ from dispatch.contract.records import driver_commands as vc
 from dispatch.core.policy import Policy, scaled
 from dispatch.inputs import policy_file
 from dispatch.log.errors import Misconfigured
+from dispatch.log.health import HealthServer, Parts
 from dispatch.log.reading import read_all
 from dispatch.replay import checkpoint, run, shadow
 from dispatch.replay.ranges import Range, steps
@@ -186,10 +188,15 @@ def ends(evening: Evening) -> dict[str, int]:
 def in_the_shadow(evening: Evening, policy: Policy, wanted: int, since_ms: int = 1) -> list[Any]:
     """Runs a shadow until it has said so much, and a moment longer; all that was ever said."""
     stop, failed = threading.Event(), list[Exception]()
+    opened: list[HealthServer] = []
+
+    def pages(port: int, parts: Parts) -> HealthServer:
+        opened.append(HealthServer(port, parts))
+        return opened[0]
 
     def work() -> None:
         try:
-            shadow.run(evening.dispatch.settings, policy, stop, since_ms)
+            shadow.run(evening.dispatch.settings, policy, stop, since_ms, pages)
         except Exception as error:  # noqa: BLE001 - raised below
             failed.append(error)
 
@@ -198,9 +205,16 @@ def in_the_shadow(evening: Evening, policy: Policy, wanted: int, since_ms: int =
     try:
         said = evening.dispatch.wait(topics.SHADOW_DECISIONS, lambda seen: len(seen) >= wanted or bool(failed), 60)
         time.sleep(0.5)
+        page = f"http://127.0.0.1:{opened[0].port}"
+        assert httpx.get(f"{page}/ready").json() == {"status": "up", "parts": {"shadow": "up"}}
+        until = time.monotonic() + 20
+        while "baton_shadow_behind_records 0.0" not in (shown := httpx.get(f"{page}/metrics").text):
+            assert time.monotonic() < until
+            time.sleep(0.1)
     finally:
         stop.set()
         thread.join(30)
+    assert f'baton_shadow_decisions_total{{verdict="{said[-1].verdict}"}}' in shown
     assert failed == []
     assert len(said) == len(evening.dispatch.read(topics.SHADOW_DECISIONS))
     return said
