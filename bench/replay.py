@@ -108,8 +108,8 @@ def _order(number: int) -> InboundOrderReady:
     return InboundOrderReady(
         message_id=str(number), seller_id="bench", seller_order_id=str(number), store_name="Anker", pickup_lat=48.0,
         pickup_lng=7.85 + number / 1e6, dropoff_lat=48.0 + number % 100 / 2_500, dropoff_lng=7.86,
-        order_value_minor=2_000, delivery_fee_minor=299, currency="EUR", placed_at_ms=now_ms(), customer_name="A. Customer",
-        customer_phone="+49 761 1234567", dropoff_address="Somewhere 1",
+        order_value_minor=2_000, delivery_fee_minor=299, currency="EUR", placed_at_ms=now_ms(),
+        customer_name="A. Customer", customer_phone="+49 761 1234567", dropoff_address="Somewhere 1",
     )  # fmt: skip
 
 
