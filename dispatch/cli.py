@@ -90,7 +90,8 @@ def _settings(**changes: object) -> Settings:
             "valkey": settings.valkey or found.valkey,
             **changes,
         }
-    return settings.model_copy(update=changes)
+    settings = settings.model_copy(update=changes)
+    return settings.model_copy(update={"postgres": config.noticing(settings.postgres)})
 
 
 def _require_kafka(settings: Settings, topic: str = "") -> None:

@@ -1,6 +1,5 @@
 """One settings object for every process, read from the environment (BATON_*) and checked at start."""
 
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
@@ -120,11 +119,22 @@ class Settings(BaseSettings):
     )
     language: str = Field("en", description="Of notices to those whose language is not known: en, de, es, hi.")
 
-    @cached_property
-    def postgres_dsn(self) -> str:
-        """The address as psycopg wants it."""
-        return self.postgres
 
+_NOTICED = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+"""libpq's names; seconds, and of the last milliseconds."""
+
+
+def noticing(postgres: str) -> str:
+    """The address, with which a connection whose other end is gone without a word is noticed within half a minute.
+
+    As the system has it, it would be waited on for two hours. What the address says itself stays as it is said.
+    """
+    wanted = [f"{name}={value}" for name, value in _NOTICED.items() if f"{name}=" not in postgres]
+    if not postgres or not wanted:
+        return postgres
+    if "://" not in postgres:
+        return " ".join((postgres, *wanted))
+    return postgres + ("&" if "?" in postgres else "?") + "&".join(wanted)
 
 def load() -> Settings:
     """Settings from the environment. Raises SettingsError naming the variable, the value and what is wanted."""

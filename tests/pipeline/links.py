@@ -5,7 +5,6 @@ on PyPI (pproxy, proxy.py) choose routes but cannot delay, hold or cut what goes
 """
 
 import asyncio
-import contextlib
 import threading
 from collections.abc import Coroutine
 from typing import Any
@@ -51,7 +50,7 @@ class Link:
                 writer.transport.abort()
 
     async def _pump(self, here: asyncio.StreamReader, there: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
+        try:
             while data := await here.read(_CHUNK):
                 if self.delay_s:
                     await asyncio.sleep(self.delay_s)
@@ -59,6 +58,9 @@ class Link:
                     await asyncio.sleep(0.05)
                 there.write(data)
                 await there.drain()
+        except OSError:
+            there.transport.abort()  # a reset goes on to the other side: who waits there would wait for ever
+        else:
             there.close()
 
 
