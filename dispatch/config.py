@@ -136,6 +136,7 @@ def noticing(postgres: str) -> str:
         return " ".join((postgres, *wanted))
     return postgres + ("&" if "?" in postgres else "?") + "&".join(wanted)
 
+
 def load() -> Settings:
     """Settings from the environment. Raises SettingsError naming the variable, the value and what is wanted."""
     try:
