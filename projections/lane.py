@@ -1,8 +1,11 @@
 """One member of the projectors' group: partitions, a consumer and a connection of its own."""
 
+import contextlib
+import os
+import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import psycopg
@@ -26,7 +29,11 @@ GATHERED_BYTES, GATHERED_MS = 200_000, 100
 """The broker answers when so much is there, or so long has passed: one answer and one write in place of one for every
 partition of every transaction. A row is seen so much later; one in a second is promised."""
 _AGAIN_S = 0.5
+SILENT_S = 120.0
+"""After so long without an answer Postgres is asked anew on another connection. A batch takes a quarter of a second."""
 _NOT_MADE_YET_S = 2.0
+_LEFT_ALONE = "-c idle_in_transaction_session_timeout=60s"
+"""Postgres ends a transaction whose lane is gone without a word: the next one would wait for its locks."""
 FOLLOWED = (
     topics.DELIVERY_EVENTS, topics.DRIVER_EVENTS, topics.DRIVER_PLACES,
     *(topic for topic in topics.CATALOGUE if topic.name in LATEST),
@@ -44,6 +51,8 @@ class Lane:
         self.state = "starting"
         self._postgres, self._namespace = postgres, namespace
         self._projection: Projection | None = None
+        self._asked_at = 0.0
+        """Since when an answer is waited for; 0: for none."""
         self._at: dict[Place, Position] = {}
         self._stop = threading.Event()
         self._aside = SettingAside(brokers, namespace)
@@ -78,6 +87,31 @@ class Lane:
             self._consumer.close()
             self._disconnect()
 
+    def watch(self) -> None:
+        """Called now and then by another thread: ends a connection that gives no answer, so that it is tried anew.
+
+        A proxy can hold a connection open whose other side is gone. What was written has its offsets with it: once.
+        """
+        since, projection = self._asked_at, self._projection
+        if not since or projection is None or time.monotonic() - since < SILENT_S:
+            return
+        self._asked_at = 0.0
+        logger.warning("postgres_unreachable", reason=f"no answer within {SILENT_S:g} s")
+        with (
+            contextlib.suppress(OSError, psycopg.Error),
+            socket.socket(fileno=os.dup(projection.connection.fileno())) as ours,
+        ):
+            ours.shutdown(socket.SHUT_RDWR)
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[Projection]:
+        projection = self._connected()
+        self._asked_at = time.monotonic()
+        try:
+            yield projection
+        finally:
+            self._asked_at = 0.0
+
     def _poll(self) -> list[Record]:
         first = self._consumer.poll(0.2)
         if first is None:
@@ -104,7 +138,8 @@ class Lane:
                 if not self._aside.told(folding.poison):
                     self._again("kafka does not take dead letters")
                     continue
-                self._connected().write(folding, self._at)
+                with self._asking() as projection:
+                    projection.write(folding, self._at)
             except OffsetsMoved as moved:
                 self.state = str(moved)
                 self._seek(list(self._at))
@@ -139,7 +174,9 @@ class Lane:
 
     def _connected(self) -> Projection:
         if self._projection is None or self._projection.connection.closed:
-            connection: psycopg.Connection[Any] = psycopg.connect(self._postgres, connect_timeout=3)
+            connection: psycopg.Connection[Any] = psycopg.connect(
+                self._postgres, connect_timeout=3, options=_LEFT_ALONE
+            )
             self._projection = Projection(connection)
         return self._projection
 
@@ -161,9 +198,9 @@ class Lane:
         """Where they stand, once Postgres answers."""
         while not self._stop.is_set():
             try:
-                projection = self._connected()
-                projection.forget()
-                return positions(projection.connection, places)
+                with self._asking() as projection:
+                    projection.forget()
+                    return positions(projection.connection, places)
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 self._lost(error)
             except psycopg.ProgrammingError as error:

@@ -8,6 +8,7 @@ from dispatch.log.health import HealthServer
 from projections.gauges import Gauges
 from projections.lane import Lane
 
+_WATCH_S = 5.0
 logger = logs.get("projections.service")
 
 
@@ -24,7 +25,11 @@ def run(brokers: str, postgres: str, namespace: str, health_port: int, stop: thr
     try:
         with ThreadPoolExecutor(lanes, "lane") as threads:
             running = [threads.submit(lane.run, stop) for lane in made]
-            ended, _ = wait(running, return_when=FIRST_EXCEPTION)
+            ended, _ = wait(running, _WATCH_S, FIRST_EXCEPTION)
+            while not ended:
+                for lane in made:
+                    lane.watch()
+                ended, _ = wait(running, _WATCH_S, FIRST_EXCEPTION)
             stop.set()
         for one in ended:
             one.result()

@@ -55,8 +55,8 @@ class Stack:
     def start(self, dsn: str = "") -> None:
         """`dsn`: another way to the database."""
         self._stop = threading.Event()
-        lane = Lane(self.where.brokers, dsn or self.where.dsn, self.where.namespace)
-        self._lane = threading.Thread(target=lane.run, args=(self._stop,))
+        self.lane = Lane(self.where.brokers, dsn or self.where.dsn, self.where.namespace)
+        self._lane = threading.Thread(target=self.lane.run, args=(self._stop,))
         self._lane.start()
 
     def stop(self) -> None:

@@ -109,6 +109,81 @@ def test_a_connection_that_is_cut_between_any_two_messages_loses_and_doubles_not
     assert stack.differences(*OF_EVENTS) == {}
 
 
+class Carried:
+    """What a connection still carries; below zero: all there is."""
+
+    left = -1
+
+
+class Held:
+    """A way to Postgres that stays open and carries nothing any more, once it is told so; one opened later does."""
+
+    def __init__(self, dsn: str) -> None:
+        parts = urlsplit(dsn)
+        self._there = (str(parts.hostname), parts.port or 5432)
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        port = self._listening.getsockname()[1]
+        self.dsn = dsn.replace(f"{parts.hostname}:{parts.port}", f"127.0.0.1:{port}") + "?sslmode=disable"
+        self._held = Carried()
+        self._open: list[socket.socket] = []
+        self.taken = 0
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def hold(self, after: int) -> None:
+        """Those that are open, after so many pieces more."""
+        self._held.left, self._held = after, Carried()
+
+    def close(self) -> None:
+        self._listening.close()
+        for one in self._open:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listening.accept()
+                self.taken += 1
+                server = socket.create_connection(self._there)
+                self._open += [client, server]
+                for ends in ((client, server), (server, client)):
+                    threading.Thread(target=self._pump, args=(*ends, self._held), daemon=True).start()
+
+    def _pump(self, here: socket.socket, there: socket.socket, carried: Carried) -> None:
+        with contextlib.suppress(OSError):
+            while (data := here.recv(65_536)) and carried.left != 0:
+                carried.left -= 1
+                there.sendall(data)
+
+
+@pytest.mark.parametrize("pieces", [0, 1])
+def test_a_connection_that_a_proxy_holds_open_for_nobody_is_given_up(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, pieces: int
+) -> None:
+    """With a transaction under way on its other side, or without: of that Postgres frees itself."""
+    monkeypatch.setattr(lane, "_LEFT_ALONE", "-c idle_in_transaction_session_timeout=3s")
+    monkeypatch.setattr(lane, "SILENT_S", 1.0)
+    history = a_history(seed=6, deliveries=10)
+    way = Held(stack.where.dsn)
+    stack.send(history[: len(history) // 2])
+    stack.start(way.dsn)
+    stack.folded(len(history) // 2)
+    way.hold(after=pieces)
+    stack.send(history[len(history) // 2 :])
+    time.sleep(2)
+    assert stack.ask("SELECT count(*) FROM delivery_audit_logs") == len(history) // 2, "nothing goes through"
+    until = time.monotonic() + 60
+    while stack.ask("SELECT count(*) FROM delivery_audit_logs") < len(history):
+        assert time.monotonic() < until
+        stack.lane.watch()
+        time.sleep(0.1)
+    assert way.taken >= 2
+    assert stack.differences(*OF_EVENTS) == {}
+    stack.stop()
+    way.close()
+
+
 @pytest.mark.parametrize(
     ("state", "what"),
     [("53100", "disk full"), ("40P01", "deadlock"), ("40001", "serialization"), ("57P01", "shut down")],
