@@ -33,8 +33,7 @@ def read_all(brokers: str, topics: Sequence[str], *, committed: bool = True) -> 
                 left.add((place.topic, place.partition))
         consumer.assign([place for place in places if (place.topic, place.partition) in left])
         while left:
-            first = consumer.poll(0.1)  # `consume` would wait on for all that it was asked for
-            for message in (first, *consumer.consume(5_000, 0)) if first is not None else ():
+            for message in at_hand(consumer, 5_000, 0.1):
                 error = message.error()
                 if error is None:
                     yield record_of(message)
@@ -44,6 +43,12 @@ def read_all(brokers: str, topics: Sequence[str], *, committed: bool = True) -> 
                     raise KafkaException(error)
     finally:
         consumer.close()
+
+
+def at_hand(consumer: Consumer, most: int, wait_s: float) -> list[Message]:
+    """What is there, waiting for the first message alone: `consume` waits on for all that it was asked for."""
+    first = consumer.poll(wait_s)
+    return [] if first is None else [first, *consumer.consume(most - 1, 0)]
 
 
 def watermarks(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:

@@ -70,11 +70,7 @@ class Ahead:
 
     def put(self, record: Record) -> None:
         """Takes one from a checkpoint."""
-        key = record.key or b""
-        queue = self._waiting.get(key)
-        if queue is None:
-            queue = self._waiting[key] = deque()
-        queue.append(record)
+        self._waiting.setdefault(record.key or b"", deque()).append(record)
         self.waiting += 1
 
     def _read(self) -> bool:

@@ -94,13 +94,11 @@ def run(
         }
     )
     lanes: list[_Lane] = []
-    state = ["starting"]
-    page = health(settings.health_port, lambda: {"shadow": state[0]})
+    page = health(settings.health_port, lambda: {"shadow": "up" if lanes else "starting"})
     try:
         shadow = _Shadow(settings, log, policy, group)
         lanes += [_Lane(log, place, since_ms) for place in shadow.places()]
         logger.info("started", process="shadow")
-        state[0] = "up"
         while not stop.is_set():
             done = sum([shadow.work(lane) for lane in lanes])
             BEHIND.set(sum(lane.behind for lane in lanes))

@@ -12,7 +12,7 @@ from dispatch.contract.topics import Topic
 from dispatch.log.application import Record
 from dispatch.log.errors import Misconfigured
 from dispatch.log.reach import murmur2
-from dispatch.log.reading import record_of, watermarks
+from dispatch.log.reading import at_hand, record_of, watermarks
 from dispatch.replay.policies import Policies, published_in
 
 _AT_ONCE = 2_000
@@ -78,11 +78,7 @@ class TopicReader:
         self._consumer.close()
 
     def _fill(self, wait_s: float = _WAIT_S) -> None:
-        """Waits for the first message only: `consume` would wait on for all that it was asked for."""
-        first = self._consumer.poll(wait_s)
-        if first is None:
-            return
-        for message in (first, *self._consumer.consume(_AT_ONCE, 0)):
+        for message in at_hand(self._consumer, _AT_ONCE, wait_s):
             error = message.error()
             if error is None:
                 self._at_end = False

@@ -273,10 +273,6 @@ class Verifier:
 
 
 def _outcome(decision: Decision, decided: Decided, version: int) -> list[Field]:
-    if (decision.outcome, decision.reason, decision.events, decision.version_before) == (
-        decided.outcome, decided.reason, len(decided.events), version
-    ):  # fmt: skip
-        return []
     said = (
         ("version_before", decision.version_before, version),
         ("outcome", decision.outcome, decided.outcome),

@@ -7,6 +7,7 @@ import pytest
 
 from deploy.local import Addresses
 from dispatch.config import noticing
+from dispatch.replay_cli import settings_now
 
 ADDED = "keepalives_idle=10&keepalives_interval=5&keepalives_count=3&tcp_user_timeout=30000"
 
@@ -23,6 +24,12 @@ ADDED = "keepalives_idle=10&keepalives_interval=5&keepalives_count=3&tcp_user_ti
 )
 def test_what_an_address_says_itself_stays(given: str, taken: str) -> None:
     assert noticing(given) == noticing(taken) == taken
+
+
+def test_every_process_takes_them_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, address in (("KAFKA", "k:1"), ("POSTGRES", "postgresql://u@h:1/d"), ("VALKEY", "redis://v:1")):
+        monkeypatch.setenv(f"BATON_{name}", address)
+    assert settings_now().postgres == f"postgresql://u@h:1/d?{ADDED}"
 
 
 @pytest.mark.servers
