@@ -30,6 +30,8 @@ def simulate(
     story: Annotated[bool, typer.Option("--story", help="Tell the first seed's story, broken or not.")] = False,
 ) -> int:
     """Live through seeds on a virtual clock, with faults; exit code 1 when a rule was broken (docs/simulation.md)."""
+    from concurrent.futures.process import BrokenProcessPool
+
     from dispatch.simulation.many import Total, run_many
     from dispatch.simulation.plan import Options
     from dispatch.simulation.running import run
@@ -50,7 +52,11 @@ def simulate(
             told = f"{total.seeds_a_minute:,.0f} a minute, {len(total.broken)} broken"
             progress.update(bar, completed=total.seeds, description=told)
 
-        total = run_many(range(first, first + seeds), jobs, options, until_caught=until_caught, seen=seen)
+        try:
+            total = run_many(range(first, first + seeds), jobs, options, until_caught=until_caught, seen=seen)
+        except BrokenProcessPool as error:
+            told = "one of the processes was killed, perhaps for want of memory; take fewer"
+            raise typer.BadParameter(told, param_hint="--jobs") from error
     if as_json:
         sys.stdout.write(json.dumps(_summary(total)) + "\n")
         return 1 if total.broken else 0

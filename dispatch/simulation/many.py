@@ -2,11 +2,16 @@
 
 import multiprocessing
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 
 from dispatch.simulation.plan import Options
 from dispatch.simulation.running import run
+
+_AT_ONCE = 4
+"""Seeds that a process is asked for in one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +59,10 @@ class Total:
             self.broken.append(result)
 
 
-def run_one(asked: tuple[int, Options]) -> Result:
+def run_one(seed: int, options: Options) -> Result:
     """One seed."""
     began_s = time.process_time()
-    outcome = run(*asked)
+    outcome = run(seed, options)
     rules = tuple(sorted({violation.rule for violation in outcome.report.violations}))
     return Result(
         outcome.plan.seed,
@@ -77,7 +82,11 @@ def run_many(
     until_caught: bool = False,
     seen: Callable[[Total], None] | None = None,
 ) -> Total:
-    """All of them, or up to the first that breaks; `seen` hears of each."""
+    """All of them, or up to the first that breaks; `seen` hears of each.
+
+    Raises:
+        BrokenProcessPool: one of the processes was killed.
+    """
     total, began = Total(), time.monotonic()
     for result in _results(seeds, jobs, options):
         total.add(result)
@@ -90,11 +99,25 @@ def run_many(
 
 
 def _results(seeds: range, jobs: int, options: Options) -> Iterator[Result]:
-    asked = [(seed, options) for seed in seeds]
+    """In the order of the seeds. An executor's processes are asked to end, where a `multiprocessing.Pool` kills its
+    own with SIGTERM, in whatever they are, and waits for ever for a seed whose process was killed."""
     if jobs == 1:
-        yield from map(run_one, asked)
+        yield from (run_one(seed, options) for seed in seeds)
         return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
-    with context.Pool(jobs) as pool:
-        yield from pool.imap(run_one, asked, chunksize=4)
+    under_way: deque[Future[list[Result]]] = deque()
+    with ProcessPoolExecutor(jobs, mp_context=context) as executor:
+        try:
+            for first in range(0, len(seeds), _AT_ONCE):
+                under_way.append(executor.submit(_run_some, seeds[first : first + _AT_ONCE], options))
+                if len(under_way) > 2 * jobs:
+                    yield from under_way.popleft().result()
+            while under_way:
+                yield from under_way.popleft().result()
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _run_some(seeds: range, options: Options) -> list[Result]:
+    return [run_one(seed, options) for seed in seeds]

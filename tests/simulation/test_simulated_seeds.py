@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from typing import Any
 
+import psutil
 import pytest
 from msgspec import structs
 
@@ -19,7 +20,7 @@ from dispatch.simulate_cli import simulate
 from dispatch.simulation import Options, Plan, live, plan, run
 from dispatch.simulation.faults import KINDS, Fault
 from dispatch.simulation.judge import Again
-from dispatch.simulation.many import Total, run_many
+from dispatch.simulation.many import Total, _results, run_many
 from dispatch.simulation.shrink import broken, ddmin, shrunk
 
 SEEDS = range(1_000, 1_040)
@@ -153,6 +154,32 @@ def test_the_command_counts_and_says_by_its_exit_code_whether_all_held(
     monkeypatch.setattr(Producers, "send_offsets", offsets_go_ahead)
     assert simulate(seeds=400, first=0, jobs=1, until_caught=True, as_json=True) == 1
     assert json.loads(capsys.readouterr().out)["broken"][0]["rules"] != []
+
+
+def test_a_process_that_is_killed_ends_the_command_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def killed(*_: object, **__: object) -> None:
+        servers = {one for one in psutil.Process().children() if "multiprocessing.forkserver" in str(one.cmdline())}
+        for child in (child for server in servers for child in server.children()):
+            child.kill()
+
+    monkeypatch.setattr("rich.progress.Progress.update", killed)
+    monkeypatch.setattr(sys, "argv", ["baton", "simulate", "--seeds", "200", "--jobs", "2"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    told = capfd.readouterr().err
+    assert "Invalid value for --jobs: one of the processes was killed" in told
+    assert told.count("\n") == 1
+
+
+def test_what_is_under_way_ends_by_itself_when_one_is_caught(capfd: pytest.CaptureFixture[str]) -> None:
+    """Once it was killed with SIGTERM, in whatever it was; coverage's handler of it sometimes hung the whole run."""
+    results = _results(range(200), 2, Options())
+    assert [next(results).seed, next(results).seed] == [0, 1]
+    results.close()
+    assert capfd.readouterr().err == ""
 
 
 def test_a_wrong_argument_is_told_in_a_sentence(
