@@ -25,7 +25,8 @@ class _Rule(NamedTuple):
 
 def check(record: msgspec.Struct) -> None:
     """Raises OutOfLimits, naming the field, the value seen and what was wanted, for the first value out of limits."""
-    _check(record, "")
+    if not _all_within(type(record))(record):
+        _check(record, "")
 
 
 def _check(record: msgspec.Struct, prefix: str) -> None:
@@ -63,6 +64,36 @@ def _all_fields() -> dict[str, list[dict[str, Any]]]:
     for schema in schema_files.load_all():
         visit(schema)
     return found
+
+
+@cache
+def _all_within(record_type: type[msgspec.Struct]) -> Callable[[Any], bool]:
+    """Whether every value is within its limits, as one expression of Python: every record is judged, few are wrong."""
+    names: dict[str, Any] = {"within": _within}
+    nested, terms = _nested(record_type), []
+    for field in _all_fields()[record_type.__name__]:
+        wanted = []
+        if "min" in field:
+            wanted.append(f"{field['min']!r} <= v <= {field['max']!r}")
+        if "max_len" in field:
+            wanted.append(f"len(v) <= {field['max_len']} and '\\0' not in v")
+            if pattern := field.get("pattern"):
+                names[f"match_{field['name']}"] = re.compile(pattern).fullmatch
+                wanted.append(f"match_{field['name']}(v)")
+        if field.get("known"):
+            wanted.append("v != 'UNKNOWN'")
+        if field["name"] in nested:
+            wanted.append("within(v)")
+        if wanted:
+            terms.append(f"((v := r.{field['name']}) is None or {' and '.join(wanted)})")
+    judge: Callable[[Any], bool] = eval(f"lambda r: {' and '.join(terms) or True}", names)
+    return judge
+
+
+def _within(value: Any) -> bool:
+    if isinstance(value, msgspec.Struct):
+        return _all_within(type(value))(value)
+    return not isinstance(value, list | tuple) or all(map(_within, value))
 
 
 @cache

@@ -14,7 +14,9 @@ from msgspec.structs import replace
 from dispatch.contract import codec, identity, limits, topics
 from dispatch.contract.errors import ContractError, OutOfLimits, Undecodable, UnknownSchema
 from dispatch.contract.personal import split
+from dispatch.contract.records.delivery_events import DriverCandidatesFound
 from dispatch.contract.records.inbound import InboundOrderReady
+from dispatch.contract.records.shared import Candidate
 
 KINDS = list(codec.RECORD_TYPES.values())
 GOOD = InboundOrderReady(
@@ -47,6 +49,11 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
     if origin is dict:
         return st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3)
     return st.sampled_from(arguments)
+
+
+def blank(kind: type[msgspec.Struct], /, **given: Any) -> Any:
+    """A record of nothing else, which limits pass over."""
+    return kind(**dict.fromkeys(kind.__struct_fields__) | given)
 
 
 def records(kind: type[msgspec.Struct]) -> st.SearchStrategy[Any]:
@@ -125,6 +132,36 @@ def test_limits_reach_into_nested_records() -> None:
     with pytest.raises(OutOfLimits) as told:
         limits.check(command)
     assert told.value.place == "order.pickup_lat"
+    seen = (blank(Candidate), blank(Candidate, distance_m=1))
+    limits.check(blank(DriverCandidatesFound, candidates=seen))
+    seen = (blank(Candidate), blank(Candidate, distance_m=-1))
+    with pytest.raises(OutOfLimits) as told:
+        limits.check(blank(DriverCandidatesFound, candidates=seen))
+    assert told.value.place == "candidates[1].distance_m"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_the_quick_judgement_is_that_of_the_one_that_names_what_is_wrong(kind: type[msgspec.Struct]) -> None:
+    limited = 0
+    for field in limits._all_fields()[kind.__name__]:
+        tried: list[Any] = [float("nan"), 0, "UNKNOWN", "car", identity.derived("x"), "EUR", "a b", "a\x00", ""]
+        if "min" in field:
+            tried = [field["min"], field["max"], field["min"] - 1, field["max"] + 1, float("nan"), float("inf")]
+        elif "max_len" in field:
+            tried = [one for one in tried if isinstance(one, str)]
+            tried += ["a" * field["max_len"], "a" * (field["max_len"] + 1)]
+        elif not field.get("known"):
+            continue
+        for value in tried:
+            record = blank(kind, **{field["name"]: value})
+            wrong = False
+            try:
+                limits._check(record, "")
+            except OutOfLimits:
+                wrong = True
+            assert limits._all_within(kind)(record) is not wrong, (field["name"], value)
+            limited += wrong
+    assert limited
 
 
 def test_ids_are_version_5_and_follow_from_their_parts() -> None:
