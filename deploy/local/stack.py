@@ -85,7 +85,7 @@ def plan(given: Addresses, options: StackOptions, folder: Path) -> Plan:
 
 
 def _partitions(given: Addresses, workers: int, folder: Path) -> dict[str, str]:
-    """As the folder's topics have them; of new ones two a core. Raises StartFailed for more workers than that."""
+    """As the folder's topics have them; of new ones one a core. Raises StartFailed for more workers than that."""
     said = os.environ.get(_PARTITIONS)
     if given.kafka or said:
         return {_PARTITIONS: said} if said else {}
@@ -99,7 +99,7 @@ def _partitions(given: Addresses, workers: int, folder: Path) -> dict[str, str]:
                 f"one at least; another BATON_HOME is given more by {_PARTITIONS}"
             )
         return {_PARTITIONS: said}
-    return {_PARTITIONS: str(max(workers, min(_PARTITIONS_MOST, 2 * (os.cpu_count() or 1))))}
+    return {_PARTITIONS: str(max(workers, min(_PARTITIONS_MOST, os.cpu_count() or 1)))}
 
 
 def up(folder: Path, made: Plan, told: Callable[[str], None]) -> Status:

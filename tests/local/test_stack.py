@@ -128,7 +128,7 @@ def test_a_folder_keeps_the_partitions_that_its_topics_were_made_with(
     def partitions(workers: int = 1, given: Addresses = Addresses()) -> str | None:  # noqa: B008
         return plan(given, StackOptions(workers=workers), tmp_path).environment.get("BATON_PARTITIONS")
 
-    assert partitions() == "4", "two a core"
+    assert partitions() == "2", "one a core"
     assert partitions(workers=6) == "6", "one a worker at least"
     assert partitions(given=GIVEN) is None, "topics of others are theirs"
     (tmp_path / "kafka" / "data").mkdir(parents=True)
