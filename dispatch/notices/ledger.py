@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 import psycopg
@@ -162,3 +163,11 @@ def forget(connection: Connection) -> int:
 def moment(at_ms: int) -> datetime:
     """UTC."""
     return datetime.fromtimestamp(at_ms / 1000, UTC)
+
+
+def uuid_of(text: str) -> UUID | None:
+    """As the tables have ids, so that their indexes serve; None: it is none, and no row has it."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

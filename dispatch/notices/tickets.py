@@ -6,7 +6,6 @@ escalation that it settles.
 
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 import psycopg
 
@@ -16,7 +15,7 @@ from dispatch.contract.records import delivery_events as events
 from dispatch.contract.records.delivery_events import DeliveryEvent
 from dispatch.contract.records.system import Notice
 from dispatch.log.application import Record
-from dispatch.notices.ledger import moment
+from dispatch.notices.ledger import moment, uuid_of
 
 Connection = psycopg.Connection[Any]
 _CLOSED_BY: dict[type[DeliveryEvent], str] = {
@@ -41,16 +40,9 @@ def concerned(connection: Connection, records: Sequence[Record]) -> set[bytes]:
         return opening
     found = connection.execute(
         "SELECT delivery_id::text FROM support_tickets WHERE closed_at IS NULL AND delivery_id = ANY(%s)",
-        ([name for key in closing if (name := _uuid(key.decode(errors="replace")))],),
+        ([name for key in closing if (name := uuid_of(key.decode(errors="replace")))],),
     )
     return opening | {row[0].encode() for row in found}
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def passed_over(record: Record, concerned: set[bytes]) -> bool:
@@ -84,7 +76,7 @@ def close(connection: Connection, column: str, value: str, by: str, why: str, at
     found = connection.execute(
         f"UPDATE support_tickets SET closed_at = %s, closed_by = %s, closed_why = %s"
         f" WHERE {column} = %s AND closed_at IS NULL AND opened_at <= %s".encode(),
-        (moment(at_ms), by, why, _uuid(value), moment(at_ms)),
+        (moment(at_ms), by, why, uuid_of(value), moment(at_ms)),
     )
     return found.rowcount == 1
 
