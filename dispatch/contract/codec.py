@@ -7,6 +7,7 @@ docs.confluent.io, "Wire format" of the Schema Registry's serializers.
 import hashlib
 import io
 import struct
+from collections.abc import Collection
 from functools import cache
 from typing import Any, NamedTuple, cast
 
@@ -84,6 +85,13 @@ def _reader(schema_id: int) -> _Reader:
 def schema_id(record_type: type[Record]) -> int:
     """The id under which records of this type are written now."""
     return registry.latest()[_SUBJECTS[record_type]].id
+
+
+def marks(record_types: Collection[type[Record]]) -> frozenset[bytes]:
+    """The first five bytes of records of these types, in any version: a zero, and the schema id."""
+    return frozenset(
+        _HEADER.pack(0, row.id) for row in registry.registered() if RECORD_TYPES.get(row.subject) in record_types
+    )
 
 
 def schema_id_in(data: bytes) -> int:

@@ -9,7 +9,6 @@ from confluent_kafka import Consumer, KafkaException
 
 from dispatch.contract import codec, topics
 from dispatch.contract.errors import ContractError
-from dispatch.contract.records import delivery_events
 from dispatch.contract.records.system import Notice
 from dispatch.core.policy import NoticePolicy
 from dispatch.inputs.rules import Rules
@@ -55,19 +54,19 @@ class Intake:
     def take(self, connection: psycopg.Connection[Any], records: Sequence[Record], set_aside: SetAside) -> None:
         """Writes the records' rows in one transaction. Raises psycopg.Error; then nothing is written."""
         with connection.transaction():
+            page = ledger.Page(connection)
+            concerned = tickets.concerned(connection, records)
             for record in records:
                 try:
-                    found = codec.decode_checked(record.value)
                     if record.topic == self._notices:
-                        self._notice(connection, found)
-                    elif tickets.concerns(found):
-                        closing = tickets.take(connection, found)  # type: ignore[arg-type]
+                        self._notice(page, codec.decode_checked(record.value))
+                    elif not tickets.passed_over(record, concerned):
+                        closing = tickets.take(connection, codec.decode_checked(record.value))
                         if closing is not None:
-                            self._notice(connection, closing)
-                    elif type(found) not in delivery_events.AUDIT_WORDS:
-                        raise ContractError(f"a {type(found).__name__} is no event of a delivery")
+                            self._notice(page, closing)
                 except ContractError as error:
                     set_aside(record, error)
+            page.write()
 
     def commit(self, records: Sequence[Record]) -> None:
         """The offsets after these. What is not committed comes again, and changes nothing."""
@@ -78,14 +77,14 @@ class Intake:
             self.state = str(error)
             logger.warning("kafka_unreachable", reason=f"{len(records)} records not committed: {error}")
 
-    def _notice(self, connection: psycopg.Connection[Any], found: Any) -> None:
+    def _notice(self, page: ledger.Page, found: Any) -> None:
         if not isinstance(found, Notice):
             raise ContractError(f"a {type(found).__name__} is no notice")
         kind = CATALOGUE.get((found.audience, found.kind))
         if kind is None:
             raise ContractError(f"{found.audience} {found.kind} is no kind of notice", "kind")
         names = self._names.get(found.audience, ())
-        ledger.take(connection, found, kind, names, self._policy(connection, found), time.time_ns() // 1_000_000)
+        page.add(found, kind, names, self._policy(page.connection, found), time.time_ns() // 1_000_000)
 
     def _policy(self, connection: psycopg.Connection[Any], notice: Notice) -> NoticePolicy:
         """That of the delivery's zone; asked for only where zones differ."""

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
+import orjson
 import psycopg
 from psycopg.rows import class_row
-from psycopg.types.json import Jsonb
 
 from dispatch.contract.records.system import Notice
 from dispatch.core.policy import NoticePolicy
@@ -21,22 +22,25 @@ from dispatch.notices.kinds import Kind
 Connection = psycopg.Connection[Any]
 KEPT_DAYS = 14
 _TOLD = "state IN ('pending', 'claimed', 'sent', 'unknown')"
-_INSERT = (
+_WRITE = (
     "INSERT INTO notices (notice_id, channel, audience, kind, delivery_id, driver_id, level, details, at, recipient,"
     " news, state, reason, due_at, stale_at, ended_at)"
-    " VALUES (%(notice_id)s, %(channel)s, %(audience)s, %(kind)s, %(delivery_id)s, %(driver_id)s, %(level)s,"
-    " %(details)s, %(at)s, %(recipient)s, %(news)s, %(state)s, %(reason)s, %(due_at)s, %(stale_at)s,"
-    " CASE WHEN %(state)s = 'pending' THEN NULL ELSE now() END)"
+    " SELECT notice_id, channel, audience, kind, delivery_id, driver_id, level, details, at, recipient, news,"
+    " CASE why WHEN '' THEN 'pending' ELSE 'dropped' END, why, due_at, stale_at, CASE WHEN why <> '' THEN now() END"
+    " FROM json_to_recordset(%s) AS given (notice_id uuid, channel text, audience text, kind text, delivery_id text,"
+    " driver_id text, level int, details jsonb, at timestamptz, recipient text, news text, due_at timestamptz,"
+    " stale_at timestamptz, dropped text, repeat_s float8, most int, counted_s float8)"
+    " CROSS JOIN LATERAL (SELECT CASE WHEN given.dropped <> '' THEN given.dropped"
+    "  WHEN EXISTS (SELECT FROM notices n WHERE n.recipient = given.recipient AND n.news = given.news"
+    "   AND n.channel = given.channel AND n.notice_id <> given.notice_id"
+    f"   AND n.at > given.at - make_interval(secs => given.repeat_s) AND n.at <= given.at AND {_TOLD}) THEN 'repeated'"
+    "  WHEN (SELECT count(*) FROM notices n WHERE given.most IS NOT NULL AND n.recipient = given.recipient"
+    "   AND n.channel = given.channel AND n.notice_id <> given.notice_id"
+    f"   AND n.due_at > given.at - make_interval(secs => given.counted_s) AND {_TOLD}) >= given.most THEN 'too_many'"
+    "  ELSE '' END AS why OFFSET 0) decided"
     " ON CONFLICT (notice_id, channel) DO NOTHING"
 )
-_REPEATED = (
-    f"SELECT EXISTS (SELECT FROM notices WHERE recipient = %s AND news = %s AND channel = %s AND notice_id <> %s"
-    f" AND at > %s::timestamptz - make_interval(secs => %s) AND at <= %s AND {_TOLD})"
-)
-_COUNTED = (
-    f"SELECT count(*) FROM notices WHERE recipient = %s AND channel = %s AND notice_id <> %s"
-    f" AND due_at > %s::timestamptz - make_interval(secs => %s) AND {_TOLD}"
-)
+"""The rows of a page. OFFSET 0 has each decided once. Who has no most is told however many there were."""
 _ROW = "notice_id::text, channel, audience, kind, delivery_id, driver_id, level, details, at, attempts, stale_at"
 _CLAIM = (
     "UPDATE notices SET state = 'claimed', claimed_at = now(), attempts = attempts + 1"
@@ -68,42 +72,38 @@ class Claimed:
     stale_at: datetime
 
 
-def take(
-    connection: Connection, notice: Notice, kind: Kind, names: Sequence[str], policy: NoticePolicy, now_ms: int
-) -> None:
-    """Notes a notice for each channel: due, or dropped and why. As often as one likes; within a transaction."""
-    planned = quiet.sending(notice, kind, policy, now_ms, quiet.zone_of(policy))
-    for name in names or ("",):
-        dropped = planned.dropped or ("" if name else "no_channel") or _too_much(connection, notice, kind, name, policy)
-        connection.execute(
-            _INSERT,
-            {
-                "notice_id": notice.notice_id, "channel": name, "audience": notice.audience, "kind": notice.kind,
-                "delivery_id": notice.delivery_id, "driver_id": notice.driver_id, "level": notice.level,
-                "details": Jsonb(dict(notice.details)), "at": moment(notice.at_ms),
-                "recipient": quiet.recipient(notice), "news": quiet.news(notice),
-                "state": "dropped" if dropped else "pending", "reason": dropped,
-                "due_at": moment(planned.due_at_ms), "stale_at": moment(notice.at_ms + kind.stale_s * 1000),
-            },
-        )  # fmt: skip
+class Page:
+    """Notices that are noted together, as if one after the other: of one recipient at most one is decided by what is
+    in the table. As often as one likes; within a transaction."""
 
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._rows: list[dict[str, Any]] = []
+        self._deciding: set[str] = set()
 
-def _too_much(connection: Connection, notice: Notice, kind: Kind, channel: str, policy: NoticePolicy) -> str:
-    who, at = quiet.recipient(notice), moment(notice.at_ms)
-    arguments = (who, quiet.news(notice), channel, notice.notice_id, at, policy.repeat_after_s, at)
-    if _one(connection, _REPEATED, arguments):
-        return "repeated"
-    if kind.quiet != "send":
-        counted = _one(connection, _COUNTED, (who, channel, notice.notice_id, at, policy.counted_s))
-        if counted >= quiet.most(policy, notice.audience):
-            return "too_many"
-    return ""
+    def add(self, notice: Notice, kind: Kind, names: Sequence[str], policy: NoticePolicy, now_ms: int) -> None:
+        """Notes a notice for each channel: due, or dropped and why."""
+        planned = quiet.sending(notice, kind, policy, now_ms, quiet.zone_of(policy))
+        dropped, who = planned.dropped or ("" if names else "no_channel"), quiet.recipient(notice)
+        if not dropped:
+            if who in self._deciding:
+                self.write()
+            self._deciding.add(who)
+        row = {
+            "notice_id": notice.notice_id, "audience": notice.audience, "kind": notice.kind,
+            "delivery_id": notice.delivery_id, "driver_id": notice.driver_id, "level": notice.level,
+            "details": notice.details, "at": moment(notice.at_ms), "recipient": who, "news": quiet.news(notice),
+            "due_at": moment(planned.due_at_ms), "stale_at": moment(notice.at_ms + kind.stale_s * 1000),
+            "dropped": dropped, "repeat_s": policy.repeat_after_s, "counted_s": policy.counted_s,
+            "most": None if kind.quiet == "send" else quiet.most(policy, notice.audience),
+        }  # fmt: skip
+        self._rows += [{**row, "channel": name} for name in names or ("",)]
 
-
-def _one(connection: Connection, statement: str, arguments: Sequence[Any]) -> Any:
-    row = connection.execute(statement.encode(), arguments).fetchone()
-    assert row is not None
-    return row[0]
+    def write(self) -> None:
+        """Writes what was added and is not written yet, in its order."""
+        if self._rows:
+            self.connection.execute(_WRITE.encode(), (orjson.dumps(self._rows).decode(),))
+        self._rows, self._deciding = [], set()
 
 
 def claim(connection: Connection, most: int) -> list[Claimed]:
@@ -163,3 +163,11 @@ def forget(connection: Connection) -> int:
 def moment(at_ms: int) -> datetime:
     """UTC."""
     return datetime.fromtimestamp(at_ms / 1000, UTC)
+
+
+def uuid_of(text: str) -> UUID | None:
+    """As the tables have ids, so that their indexes serve; None: it is none, and no row has it."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

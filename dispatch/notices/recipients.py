@@ -3,20 +3,19 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from psycopg.rows import dict_row
 
 from dispatch.inputs.rules import Rules
 from dispatch.notices import quiet
-from dispatch.notices.ledger import Claimed
+from dispatch.notices.ledger import Claimed, uuid_of
 from dispatch.notices.templates import spoken
 
 Connection = psycopg.Connection[Any]
-_DELIVERY = (
-    "SELECT store_name, seller_order_id, delivery_eta, zone FROM deliveries WHERE delivery_id::text = %s"
-)  # fmt: skip
-_CONTACT = "SELECT name, phone, language FROM contacts WHERE delivery_id::text = %s"
+_DELIVERY = "SELECT store_name, seller_order_id, delivery_eta, zone FROM deliveries WHERE delivery_id = %s"
+_CONTACT = "SELECT name, phone, language FROM contacts WHERE delivery_id = %s"
 _DRIVER = "SELECT name, phone, language FROM driver_contacts WHERE driver_id = %s"
 
 
@@ -31,15 +30,15 @@ class Addressed:
 
 def zone_of_delivery(connection: Connection, delivery_id: str) -> str:
     """The zone of its pickup, as far as the read models know; "none" otherwise."""
-    row = connection.execute("SELECT zone FROM deliveries WHERE delivery_id::text = %s", (delivery_id,)).fetchone()
+    row = connection.execute("SELECT zone FROM deliveries WHERE delivery_id = %s", (uuid_of(delivery_id),)).fetchone()
     return str(row[0]) if row else "none"
 
 
 def addressed(connection: Connection, claimed: Claimed, rules: Rules, default_language: str) -> Addressed | None:
     """Everything the notice needs; None while the order's contact is not there (yet, or any more)."""
-    order, contact = _row(connection, _DELIVERY, claimed.delivery_id), None
+    order, contact = _row(connection, _DELIVERY, uuid_of(claimed.delivery_id)), None
     if claimed.audience == "customer":
-        contact = _row(connection, _CONTACT, claimed.delivery_id)
+        contact = _row(connection, _CONTACT, uuid_of(claimed.delivery_id))
         if contact is None or order is None:
             return None
     elif claimed.audience == "driver":
@@ -67,6 +66,6 @@ def _ms(text: str | None) -> int:
     return int(text) if text and text.isdecimal() else 0
 
 
-def _row(connection: Connection, statement: str, key: str) -> dict[str, Any] | None:
+def _row(connection: Connection, statement: str, key: str | UUID | None) -> dict[str, Any] | None:
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(statement.encode(), (key,)).fetchone()

@@ -118,7 +118,9 @@ def test_the_notifier_does_its_work(login: Login) -> None:
     )  # fmt: skip
     kind = kinds.CATALOGUE["operations", "unassigned_critical"]
     with notifier.transaction():
-        ledger.take(notifier, notice, kind, ["mail"], Policy().notices, notice.at_ms)
+        page = ledger.Page(notifier)
+        page.add(notice, kind, ["mail"], Policy().notices, notice.at_ms)
+        page.write()
     (claimed,) = ledger.claim(notifier, 5)
     ledger.report(notifier, claimed, "sent")
     assert ledger.recover(notifier, [], 0) == 0
