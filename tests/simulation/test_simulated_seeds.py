@@ -163,7 +163,8 @@ def test_a_process_that_is_killed_ends_the_command_with_a_sentence(
     def killed(*_: object, **__: object) -> None:
         servers = {one for one in psutil.Process().children() if "multiprocessing.forkserver" in str(one.cmdline())}
         for child in (child for server in servers for child in server.children()):
-            child.kill()
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
 
     monkeypatch.setattr("rich.progress.Progress.update", killed)
     monkeypatch.setattr(sys, "argv", ["baton", "simulate", "--seeds", "200", "--jobs", "2"])
