@@ -46,9 +46,10 @@ DELIVERIES_BACK_S = 3_600.0
 _AT_ONCE = 2_000
 _UNSENT_S = 10.0
 _PASSED_OVER = codec.marks((
-    delivery_events.DriverCandidatesFound, delivery_events.DriverOfferSent, delivery_events.DriverAccepted,
-    delivery_events.DriverAssigned, delivery_events.PickupStarted, delivery_events.DeliveryStarted,
-    delivery_events.ArrivedAtDropoff, delivery_events.PrepTimeChanged,
+    delivery_events.DriverOfferSent, delivery_events.DriverAccepted, delivery_events.DriverAssigned,
+    delivery_events.PickupStarted, delivery_events.DeliveryStarted, delivery_events.ArrivedAtDropoff,
+    delivery_events.PrepTimeChanged, delivery_events.EtaChanged, delivery_events.DeliveryEconomicsEstimated,
+    delivery_events.DeliveryEconomicsSettled,
 ))  # fmt: skip
 """Of delivery events that nothing here is folded from: not even decoded."""
 logger = logs.get("dispatch.streams.geo_feed")

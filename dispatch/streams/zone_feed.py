@@ -31,7 +31,7 @@ from dispatch.log.lag import LAGS
 from dispatch.log.reading import watermarks
 from dispatch.metrics.streams import ZONES_FAILED
 from dispatch.streams.zone_figures import ZoneFigures
-from dispatch.streams.zone_health import Change, ZonesLive
+from dispatch.streams.zone_health import FOLDED, Change, ZonesLive
 
 EVERY_S, AGAIN_S = 1.0, 3.0
 """Counted so often; published when changed, and unchanged after so long."""
@@ -43,6 +43,8 @@ ON_SHIFT = ("AVAILABLE", "BUSY", "ON_BREAK")
 """Whom a broadcast reaches."""
 SETTLED_MS = 1_000
 _AGAIN_AFTER_S = 2.0
+_PASSED_OVER = codec.marks({*delivery_events.AUDIT_WORDS, *driver_events.AUDIT_WORDS} - {*FOLDED})
+"""Of events that are not folded: not even decoded."""
 logger = logs.get("dispatch.streams.zone_feed")
 
 
@@ -143,7 +145,7 @@ class ZoneFeed:
                     raise KafkaException(error)
             elif message.topic() == locations:
                 pings[message.key() or b""] = message  # of a burst of pings the last is enough
-            else:
+            elif (message.value() or b"")[:5] not in _PASSED_OVER:
                 self._note(message)
         if not self._behind:  # a place is of use once its driver is known
             for message in pings.values():

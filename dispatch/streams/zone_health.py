@@ -17,6 +17,12 @@ from dispatch.core.policy import ZonePolicy
 from dispatch.core.zones import NOWHERE, ZoneTable
 
 _ENDS = (de.DeliveryCompleted, de.DeliveryCancelled, de.DeliveryReturned)
+FOLDED = (
+    ve.DriverSignedOn, ve.DriverAvailabilityChanged, ve.DriverSeen, ve.DriverZonePreferenceSet,
+    de.DeliveryCreated, de.AssignmentStarted, de.AssignmentReassigned, de.ManualReviewRequired, de.ManualReviewEnded,
+    de.DriverAssigned, de.DeliveryFailed, *_ENDS,
+)  # fmt: skip
+"""Events that change anything here."""
 _SAMPLE_MS = 5_000
 _WAITS = 2_000
 """Of a zone the last so many, at most."""
