@@ -148,6 +148,12 @@ def decode(data: bytes | None) -> Record:
         raise Undecodable(f"not a {name}: {error}", str(error).rpartition("`$.")[2].rstrip("`")) from error
 
 
+def headers(*record_types: type[Record]) -> frozenset[bytes]:
+    """The first five bytes of such records, in every version of their subjects: enough to tell them undecoded."""
+    rows = registry.registered()
+    return frozenset(_HEADER.pack(0, row.id) for row in rows if RECORD_TYPES.get(row.subject) in record_types)
+
+
 def subject_in(data: bytes | None) -> str:
     """The subject that these bytes name, without reading them; empty: none that is known."""
     if data is None or len(data) < _HEADER.size or data[0] != 0:

@@ -75,13 +75,23 @@ def with_eta(
     return msgspec.structs.replace(terms, eta=eta, pickup_eta_ms=pickup_ms, delivery_eta_ms=eta.delivery.p50_ms)
 
 
+def base_pickup_ms(order: Order, to_store: Leg, prep: float, now_ms: int) -> int:
+    """When driver and goods are both at the store; `prep`: actual preparation over the store's estimate."""
+    prepared_ms = order.placed_at_ms + round(order.prep_s * prep * 1000)
+    return max(now_ms + round(to_store.seconds * 1000), prepared_ms)
+
+
+def base_delivery_ms(to_customer: Leg, policy: Policy, from_ms: int) -> int:
+    """When the customer has it, the driver setting off at `from_ms`."""
+    return from_ms + round((policy.travel.handling_s + to_customer.seconds) * 1000)
+
+
 def before_pickup(
     order: Order, to_store: Leg, to_customer: Leg, shape: EtaShape, policy: Policy, now_ms: int
 ) -> Eta:  # fmt: skip
     """Both arrivals while the goods are at the store."""
-    prepared_ms = order.placed_at_ms + round(order.prep_s * shape.prep * 1000)
-    pickup_ms = max(now_ms + round(to_store.seconds * 1000), prepared_ms)
-    delivery_ms = pickup_ms + round((policy.travel.handling_s + to_customer.seconds) * 1000)
+    pickup_ms = base_pickup_ms(order, to_store, shape.prep, now_ms)
+    delivery_ms = base_delivery_ms(to_customer, policy, pickup_ms)
     plain_pickup_ms = max(now_ms + round(to_store.plain_s * 1000), order.placed_at_ms + order.prep_s * 1000)
     return Eta(
         pickup=band(pickup_ms, now_ms, shape.pickup, policy.eta),
@@ -97,7 +107,7 @@ def before_pickup(
 
 def after_pickup(to_customer: Leg, shape: EtaShape, policy: Policy, now_ms: int) -> Eta:
     """The arrival at the customer while the goods are on their way."""
-    delivery_ms = now_ms + round((policy.travel.handling_s + to_customer.seconds) * 1000)
+    delivery_ms = base_delivery_ms(to_customer, policy, now_ms)
     return Eta(
         pickup=None,
         delivery=band(delivery_ms, now_ms, shape.delivery, policy.eta),

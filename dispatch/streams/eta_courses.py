@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from dispatch.contract.records import delivery_events as events
 from dispatch.contract.records.shared import Eta, Order, Route, Vehicle
-from dispatch.core.eta import Leg, after_pickup, before_pickup, dropoff_leg, ratio
+from dispatch.core.eta import Leg, after_pickup, base_delivery_ms, base_pickup_ms, before_pickup, dropoff_leg, ratio
 from dispatch.core.eta_model import PREP, scopes_of
 from dispatch.core.policy import Policy
 from dispatch.core.travel import hour_of, travel_s
@@ -19,6 +19,13 @@ from dispatch.inputs.arrivals import Arrivals
 
 HERE = Leg(0.0, 0.0)
 _CLOSED = (events.DeliveryCompleted, events.DeliveryCancelled, events.DeliveryReturned)
+UNUSED = (
+    events.DeliveryEconomicsEstimated, events.DeliveryEconomicsSettled, events.DriverAccepted, events.DriverLost,
+    events.DriverOfferSent, events.DriverRecovered, events.DriverRejected, events.ManualReviewEnded,
+    events.ManualReviewRequired, events.NoDriverFound, events.OfferExpired, events.OfferWithdrawn,
+    events.ProofRefused, events.ReservationFailed, events.ReservationRequested, events.UnassignedEscalated,
+)  # fmt: skip
+"""Events that change no course."""
 _LEAVES = (*_CLOSED, events.DeliveryFailed)
 
 
@@ -153,11 +160,19 @@ class Courses:
                 return None
         if not course.stage:
             return None
-        eta = self.reckon(course, policy, at_ms)
-        if eta.pickup is not None:
-            course.notes.append(Note("pickup", course.stage, at_ms, eta.base_pickup_ms))
-        course.notes.append(Note("delivery", course.stage, at_ms, eta.base_delivery_ms))
+        self._note(course, policy, at_ms)
         return course
+
+    def _note(self, course: Course, policy: Policy, at_ms: int) -> None:
+        """What both arrivals come to at the beginning of a stage: the bases of `reckon`, without its bands."""
+        order, from_ms, on = course.order, at_ms, HERE
+        if course.stage != "at_door":
+            on = dropoff_leg(order, course.route, course.vehicle, policy, at_ms)
+        if course.stage == "at_store":
+            prep = self.arrivals.prep(order.zone, order.seller_id, at_ms, policy)
+            from_ms = base_pickup_ms(order, HERE, prep, at_ms)
+            course.notes.append(Note("pickup", course.stage, at_ms, from_ms))
+        course.notes.append(Note("delivery", course.stage, at_ms, base_delivery_ms(on, policy, from_ms)))
 
     def _ended(self, course: Course, event: Any, policy: Policy, *, learns: bool) -> None:
         if isinstance(event, events.DeliveryCompleted) and learns:

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka import Message as Consumed
 
 from dispatch.config import Settings
-from dispatch.contract import codec, identity, registry, topics
+from dispatch.contract import codec, identity, topics
 from dispatch.contract.errors import ContractError
 from dispatch.contract.records import delivery_commands, delivery_events, driver_events
 from dispatch.contract.records.system import DeadLetter, DriverHeartbeat, DriverLocation
@@ -45,16 +45,12 @@ DELIVERIES_BACK_S = 3_600.0
 """Deliveries that were created longer ago and wait at the start are not woken: they search by their own retries."""
 _AT_ONCE = 2_000
 _UNSENT_S = 10.0
-_PASSED_OVER = (
+_SKIPPED = codec.headers(
     delivery_events.DriverCandidatesFound, delivery_events.DriverOfferSent, delivery_events.DriverAccepted,
     delivery_events.DriverAssigned, delivery_events.PickupStarted, delivery_events.DeliveryStarted,
     delivery_events.ArrivedAtDropoff, delivery_events.PrepTimeChanged,
 )  # fmt: skip
-"""Delivery events that nothing here is folded from: not even decoded."""
-_SKIPPED = {
-    row.id.to_bytes(5, "big") for row in registry.registered() if codec.RECORD_TYPES.get(row.subject) in _PASSED_OVER
-}
-"""Their first five bytes: a zero, and the schema id."""
+"""Of delivery events that nothing here is folded from: not even decoded."""
 logger = logs.get("dispatch.streams.geo_feed")
 
 
