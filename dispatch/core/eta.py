@@ -120,9 +120,7 @@ def after_pickup(to_customer: Leg, shape: EtaShape, policy: Policy, now_ms: int)
 
 def band(base_ms: int, now_ms: int, quantiles: Sequence[float], policy: EtaPolicy) -> EtaBand:
     """The base's length from now, stretched by the quantiles (at LEVELS) of actual over reckoned; never in the past."""
-    floor_ms = policy.smallest_leg_s * 1000
-    rest_ms = max(0, base_ms - now_ms) + floor_ms
-    times_ms = [max(0.0, rest_ms * ratio - floor_ms) for ratio in quantiles]
+    times_ms = _stretched(base_ms, now_ms, quantiles, policy)
     good_ms = policy.good_s * 1000
     middle_ms = times_ms[_P50]
     chance = _share_below(middle_ms + good_ms, times_ms) - _share_below(middle_ms - good_ms, times_ms)
@@ -134,6 +132,11 @@ def band(base_ms: int, now_ms: int, quantiles: Sequence[float], policy: EtaPolic
     )
 
 
+def middle_ms(base_ms: int, now_ms: int, quantile: float, policy: EtaPolicy) -> int:
+    """The middle of a band, of which only that quantile is known."""
+    return now_ms + round(_stretched(base_ms, now_ms, (quantile,), policy)[0])
+
+
 def ratio(actual_ms: int, base_ms: int, from_ms: int, policy: EtaPolicy) -> float:
     """Actual over reckoned, as `band` will apply it: both counted from when it was reckoned."""
     floor_ms = policy.smallest_leg_s * 1000
@@ -143,6 +146,12 @@ def ratio(actual_ms: int, base_ms: int, from_ms: int, policy: EtaPolicy) -> floa
 def moved(told_ms: int, now_ms: int, policy: EtaPolicy) -> bool:
     """Whether an arrival differs enough from what was told last."""
     return abs(now_ms - told_ms) > policy.tell_after_s * 1000
+
+
+def _stretched(base_ms: int, now_ms: int, quantiles: Sequence[float], policy: EtaPolicy) -> list[float]:
+    floor_ms = policy.smallest_leg_s * 1000
+    rest_ms = max(0, base_ms - now_ms) + floor_ms
+    return [max(0.0, rest_ms * ratio - floor_ms) for ratio in quantiles]
 
 
 def _share_below(value: float, at_levels: Sequence[float]) -> float:

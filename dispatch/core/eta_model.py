@@ -31,7 +31,10 @@ NO_PICKUP = (1.0,) * len(LEVELS)
 Counts = list[float]
 CITY = "city"
 _NOTHING = [0.0] * BINS
-_MIDDLE = LEVELS.index(0.5)
+_HALF = (0.5,)
+_HALVES, _MOST = 56, 68
+"""Bins within which a half, and 95 of 100, mostly lie: below 1.6 and 3.5 times what was reckoned."""
+_Asked = tuple[tuple[float, ...], tuple[str, ...], EtaPolicy]
 
 
 def scopes_of(zone: str, hour: int, store: str) -> tuple[str, ...]:
@@ -46,7 +49,7 @@ class EtaModel:
         self.version = 0
         """Finished deliveries learned from."""
         self.scopes: OrderedDict[str, dict[str, Counts]] = OrderedDict()
-        self._known: dict[str, dict[tuple[tuple[str, ...], EtaPolicy], tuple[float, ...]]] = {}
+        self._known: dict[str, dict[_Asked, tuple[float, ...]]] = {}
         """Kind -> the quantiles that were asked for since it last changed."""
 
     def learn(self, kind: str, scopes: Sequence[str], value: float, policy: EtaPolicy) -> None:
@@ -73,21 +76,29 @@ class EtaModel:
         return EtaShape(
             pickup=self.quantiles(f"pickup@{stage}", scopes, policy) if before else NO_PICKUP,
             delivery=self.quantiles(f"delivery@{stage}", scopes, policy),
-            prep=self.prep(scopes, policy) if before else 1.0,
+            prep=self.middle(PREP, scopes, policy) if before else 1.0,
             observations=round(sum(self.scopes.get(scopes[-1], {}).get(f"delivery@{stage}", ()))),
             model_version=self.version,
         )
 
-    def prep(self, scopes: tuple[str, ...], policy: EtaPolicy) -> float:
-        """Actual preparation over the store's estimate, the middle of it."""
-        return self.quantiles(PREP, scopes, policy)[_MIDDLE]
-
     def quantiles(self, kind: str, scopes: tuple[str, ...], policy: EtaPolicy) -> tuple[float, ...]:
         """Actual over reckoned at LEVELS."""
-        known = self._known.setdefault(kind, {})
-        found = known.get((scopes, policy))
+        return self._at(LEVELS, _MOST, kind, scopes, policy)
+
+    def middle(self, kind: str, scopes: tuple[str, ...], policy: EtaPolicy) -> float:
+        """The one of `quantiles` that half lies below, for less."""
+        return self._at(_HALF, _HALVES, kind, scopes, policy)[0]
+
+    def _at(
+        self, levels: tuple[float, ...], bins: int, kind: str, scopes: tuple[str, ...], policy: EtaPolicy
+    ) -> tuple[float, ...]:
+        """The quantiles at these levels, sought in the first so many bins before all are reckoned."""
+        known, asked = self._known.setdefault(kind, {}), (levels, scopes, policy)
+        found = known.get(asked)
         if found is None:
-            found = known[scopes, policy] = _quantiles(self._believed(kind, scopes, policy), LEVELS)
+            found = _quantiles(self._believed(kind, scopes, policy, bins), levels)
+            found = found or _quantiles(self._believed(kind, scopes, policy), levels)
+            known[asked] = found
         return found
 
     def dump(self, scope: str) -> dict[str, dict[str, float]]:
@@ -128,15 +139,15 @@ class EtaModel:
                 cells[kind] = [0.0] * BINS
             yield cells[kind]
 
-    def _believed(self, kind: str, scopes: Sequence[str], policy: EtaPolicy) -> Counts:
-        """Shares of the bins, summing to one."""
+    def _believed(self, kind: str, scopes: Sequence[str], policy: EtaPolicy, bins: int = BINS) -> Counts:
+        """Shares of the bins, of the first so many; those of all sum to one."""
         first = _first_belief(max(policy.spread, 0.01))
         (city, s_1, w_1), (zone, s_2, w_2), (hour, s_3, w_3), (store, s_4, w_4) = (
             self._weighed(kind, scope, float(policy.strength)) for scope in scopes
         )
         return [
             (d + s_4 * ((c + s_3 * ((b + s_2 * ((a + s_1 * share) / w_1)) / w_2)) / w_3)) / w_4
-            for share, a, b, c, d in zip(first, city, zone, hour, store, strict=True)
+            for share, a, b, c, d in zip(first[:bins], city, zone, hour, store, strict=False)
         ]
 
     def _weighed(self, kind: str, scope: str, strength: float) -> tuple[Counts, float, float]:
@@ -169,11 +180,13 @@ def _fade(counts: Counts, memory: float) -> None:
 
 
 def _quantiles(shares: Counts, levels: Sequence[float]) -> tuple[float, ...]:
-    """Straight lines within a bin of the logarithm."""
+    """Straight lines within a bin of the logarithm; none when these are not all the bins and sum to too little."""
     found: list[float] = []
     sums = list(accumulate(shares, initial=0.0))
+    if len(shares) < BINS and sums[-1] < levels[-1]:
+        return ()
     for level in levels:
-        place = bisect_left(sums, level, 1, BINS) - 1
+        place = bisect_left(sums, level, 1, len(shares)) - 1
         seen = sums[place]
         within = min(1.0, max(0.0, (level - seen) / shares[place])) if shares[place] > 0 else 0.5
         found.append(round(exp(LOWEST + (place + within) * _WIDTH), 4))

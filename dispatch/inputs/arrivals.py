@@ -47,9 +47,9 @@ class Arrivals:
         """How arrivals spread at this hour, for this zone and store."""
         return self.model.shape(stage, zone, hour_of(at_ms, policy.travel), store, policy.eta)
 
-    def prep(self, zone: str, store: str, at_ms: int, policy: Policy) -> float:
-        """How preparations at this hour, of this zone and store, compare with what is told of them; the middle."""
-        return self.model.prep(scopes_of(zone, hour_of(at_ms, policy.travel), store), policy.eta)
+    def middle(self, kind: str, zone: str, store: str, at_ms: int, policy: Policy) -> float:
+        """The middle of one kind alone, at this hour, for this zone and store."""
+        return self.model.middle(kind, scopes_of(zone, hour_of(at_ms, policy.travel), store), policy.eta)
 
     def apply(self, key: bytes | None, value: bytes | None) -> Cells | None:
         """Takes one record. Raises ContractError or ValueError and changes nothing."""

@@ -19,7 +19,7 @@ from dispatch.contract.records import delivery_events as events
 from dispatch.contract.records.delivery_commands import UpdateEta
 from dispatch.contract.records.shared import Eta, Route
 from dispatch.contract.records.system import DriverLocation, ModelPublished
-from dispatch.core.eta import Leg, leg, moved
+from dispatch.core.eta import Leg, leg
 from dispatch.core.policy import Policy
 from dispatch.core.presence import Place, Track, judged, refused
 from dispatch.core.travel import distance_m
@@ -199,7 +199,7 @@ class EtaTracker:
             self._advance(str(place[1]), message.offset() or 0)
             return
         try:
-            record = codec.decode_checked(value)
+            record = codec.decode(value) if of_delivery else codec.decode_checked(value)
         except ContractError as wrong:
             ERRORS.labels("unreadable").inc()
             logger.error("poison", topic=place[0], partition=place[1], offset=message.offset(), reason=wrong.reason)
@@ -255,10 +255,10 @@ class EtaTracker:
         self._reckoned_ms[course.delivery_id] = at_ms
         if not course.tracked:
             return
-        eta = self.courses.reckon(course, policy, at_ms, self._way(course, policy, at_ms))
+        way = self._way(course, policy, at_ms)
         RECKONED.labels(why).inc()
-        if _differs(course.told, eta, policy):
-            self._tell(course, eta, why, at_ms)
+        if self.courses.to_tell(course, policy, at_ms, way):
+            self._tell(course, self.courses.reckon(course, policy, at_ms, way), why, at_ms)
 
     def _way(self, course: Course, policy: Policy, at_ms: int) -> Leg | None:
         """What lies before the driver, from where they were last seen since this way began; None: not known."""
@@ -293,14 +293,6 @@ class EtaTracker:
         topic = self._namespace + topics.DELIVERY_COMMANDS.name
         self._producer.produce(topic, codec.encode(command), course.delivery_id.encode())
         SENT.inc()
-
-
-def _differs(told: Eta | None, eta: Eta, policy: Policy) -> bool:
-    if told is None:
-        return True
-    if eta.pickup is not None and told.pickup is not None and moved(told.pickup.p50_ms, eta.pickup.p50_ms, policy.eta):
-        return True
-    return moved(told.delivery.p50_ms, eta.delivery.p50_ms, policy.eta)
 
 
 def run(settings: Settings, stop: threading.Event, health: Serve = HealthServer) -> None:

@@ -138,7 +138,7 @@ def test_belief_and_quantiles_are_to_the_bit_what_the_formula_gives(
                 believed = by_the_formula(model, kind, asked, policy)
                 assert model._believed(kind, asked, policy) == believed
                 assert model.quantiles(kind, asked, policy) == by_walking(believed)
-        assert model.shape("at_store", "z", 12, f"s{store}", policy).prep == model.quantiles("prep", scopes, policy)[3]
+                assert model.middle(kind, asked, policy) == by_walking(believed)[3]
 
 
 @given(st.lists(st.floats(0.0, 50.0), min_size=1, max_size=20))
@@ -196,11 +196,13 @@ def test_what_was_written_is_read_back_the_same() -> None:
     model, again = EtaModel(), EtaModel()
     for value in (0.5, 1.0, 1.1, 2.5):
         model.learn("delivery@assigned", SCOPES, value, POLICY.eta)
+    unlearned = again.quantiles("delivery@assigned", SCOPES, POLICY.eta)
     for scope in model.scopes:
         again.load(scope, model.dump(scope))
     assert again.quantiles("delivery@assigned", SCOPES, POLICY.eta) == model.quantiles(
         "delivery@assigned", SCOPES, POLICY.eta
     )
+    assert again.quantiles("delivery@assigned", SCOPES, POLICY.eta) != unlearned
     with pytest.raises(ValueError, match="bins are 0 to"):
         again.load("city", {"prep": {"96": 1.0}})
     assert again.dump("city") == model.dump("city")

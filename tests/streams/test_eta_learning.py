@@ -9,6 +9,8 @@ from bench.histories import filled
 from dispatch.config import Settings
 from dispatch.contract import codec, identity, topics
 from dispatch.contract.records import delivery_events as de
+from dispatch.contract.records.shared import Eta
+from dispatch.core.eta import Leg, moved
 from dispatch.core.policy import Policy
 from dispatch.inputs.arrivals import Arrivals
 from dispatch.inputs.rules import Rules
@@ -95,6 +97,27 @@ def test_what_is_noted_of_a_stage_is_what_a_reckoning_at_its_beginning_comes_to(
         assert notes == wanted
         noted += 1
     assert noted == 180
+
+
+def differs(told: Eta | None, eta: Eta) -> bool:
+    if told is None:
+        return True
+    by_pickup = told.pickup and eta.pickup and moved(told.pickup.p50_ms, eta.pickup.p50_ms, POLICY.eta)
+    return bool(by_pickup) or moved(told.delivery.p50_ms, eta.delivery.p50_ms, POLICY.eta)
+
+
+def test_what_is_told_is_what_differs_as_a_whole_reckoning_has_it() -> None:
+    courses, answers = Courses(Arrivals()), []
+    for offset, event in enumerate(City(10).history(200, POLICY, courses.arrivals, days=0.2)):
+        course = courses.take(event, POLICY, ("0", offset))
+        if course is None:
+            continue
+        for late_ms, way in ((0, None), (30_000, None), (5_000, Leg(400.0, 300.0)), (90_000, Leg(30.0, 40.0))):
+            eta = courses.reckon(course, POLICY, event.at_ms + late_ms, way)
+            answers.append(courses.to_tell(course, POLICY, event.at_ms + late_ms, way))
+            assert answers[-1] == differs(course.told, eta)
+        course.told = eta
+    assert 200 < sum(answers) < len(answers) - 200
 
 
 def test_events_that_are_passed_over_change_no_course() -> None:
