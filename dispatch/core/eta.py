@@ -75,13 +75,23 @@ def with_eta(
     return msgspec.structs.replace(terms, eta=eta, pickup_eta_ms=pickup_ms, delivery_eta_ms=eta.delivery.p50_ms)
 
 
+def base_pickup_ms(order: Order, to_store: Leg, prep: float, now_ms: int) -> int:
+    """When driver and goods are both at the store; `prep`: actual preparation over the store's estimate."""
+    prepared_ms = order.placed_at_ms + round(order.prep_s * prep * 1000)
+    return max(now_ms + round(to_store.seconds * 1000), prepared_ms)
+
+
+def base_delivery_ms(to_customer: Leg, policy: Policy, from_ms: int) -> int:
+    """When the customer has it, the driver setting off at `from_ms`."""
+    return from_ms + round((policy.travel.handling_s + to_customer.seconds) * 1000)
+
+
 def before_pickup(
     order: Order, to_store: Leg, to_customer: Leg, shape: EtaShape, policy: Policy, now_ms: int
 ) -> Eta:  # fmt: skip
     """Both arrivals while the goods are at the store."""
-    prepared_ms = order.placed_at_ms + round(order.prep_s * shape.prep * 1000)
-    pickup_ms = max(now_ms + round(to_store.seconds * 1000), prepared_ms)
-    delivery_ms = pickup_ms + round((policy.travel.handling_s + to_customer.seconds) * 1000)
+    pickup_ms = base_pickup_ms(order, to_store, shape.prep, now_ms)
+    delivery_ms = base_delivery_ms(to_customer, policy, pickup_ms)
     plain_pickup_ms = max(now_ms + round(to_store.plain_s * 1000), order.placed_at_ms + order.prep_s * 1000)
     return Eta(
         pickup=band(pickup_ms, now_ms, shape.pickup, policy.eta),
@@ -97,7 +107,7 @@ def before_pickup(
 
 def after_pickup(to_customer: Leg, shape: EtaShape, policy: Policy, now_ms: int) -> Eta:
     """The arrival at the customer while the goods are on their way."""
-    delivery_ms = now_ms + round((policy.travel.handling_s + to_customer.seconds) * 1000)
+    delivery_ms = base_delivery_ms(to_customer, policy, now_ms)
     return Eta(
         pickup=None,
         delivery=band(delivery_ms, now_ms, shape.delivery, policy.eta),
@@ -110,9 +120,7 @@ def after_pickup(to_customer: Leg, shape: EtaShape, policy: Policy, now_ms: int)
 
 def band(base_ms: int, now_ms: int, quantiles: Sequence[float], policy: EtaPolicy) -> EtaBand:
     """The base's length from now, stretched by the quantiles (at LEVELS) of actual over reckoned; never in the past."""
-    floor_ms = policy.smallest_leg_s * 1000
-    rest_ms = max(0, base_ms - now_ms) + floor_ms
-    times_ms = [max(0.0, rest_ms * ratio - floor_ms) for ratio in quantiles]
+    times_ms = _stretched(base_ms, now_ms, quantiles, policy)
     good_ms = policy.good_s * 1000
     middle_ms = times_ms[_P50]
     chance = _share_below(middle_ms + good_ms, times_ms) - _share_below(middle_ms - good_ms, times_ms)
@@ -124,6 +132,11 @@ def band(base_ms: int, now_ms: int, quantiles: Sequence[float], policy: EtaPolic
     )
 
 
+def middle_ms(base_ms: int, now_ms: int, quantile: float, policy: EtaPolicy) -> int:
+    """The middle of a band, of which only that quantile is known."""
+    return now_ms + round(_stretched(base_ms, now_ms, (quantile,), policy)[0])
+
+
 def ratio(actual_ms: int, base_ms: int, from_ms: int, policy: EtaPolicy) -> float:
     """Actual over reckoned, as `band` will apply it: both counted from when it was reckoned."""
     floor_ms = policy.smallest_leg_s * 1000
@@ -133,6 +146,12 @@ def ratio(actual_ms: int, base_ms: int, from_ms: int, policy: EtaPolicy) -> floa
 def moved(told_ms: int, now_ms: int, policy: EtaPolicy) -> bool:
     """Whether an arrival differs enough from what was told last."""
     return abs(now_ms - told_ms) > policy.tell_after_s * 1000
+
+
+def _stretched(base_ms: int, now_ms: int, quantiles: Sequence[float], policy: EtaPolicy) -> list[float]:
+    floor_ms = policy.smallest_leg_s * 1000
+    rest_ms = max(0, base_ms - now_ms) + floor_ms
+    return [max(0.0, rest_ms * ratio - floor_ms) for ratio in quantiles]
 
 
 def _share_below(value: float, at_levels: Sequence[float]) -> float:

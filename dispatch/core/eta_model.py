@@ -7,11 +7,13 @@ cell's counts are halved, so that the old fades. Preparation that ended unseen, 
 that moment in the shares that are believed so far (self-consistency; Efron 1967).
 """
 
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import ceil, erf, exp, log, sqrt
+from operator import add
 
 from dispatch.contract.records.shared import EtaShape
 from dispatch.core.eta import LEVELS
@@ -28,6 +30,11 @@ STAGES = ("assigned", "at_store", "picked_up", "at_door")
 NO_PICKUP = (1.0,) * len(LEVELS)
 Counts = list[float]
 CITY = "city"
+_NOTHING = [0.0] * BINS
+_HALF = (0.5,)
+_HALVES, _MOST = 56, 68
+"""Bins within which a half, and 95 of 100, mostly lie: below 1.6 and 3.5 times what was reckoned."""
+_Asked = tuple[tuple[float, ...], tuple[str, ...], EtaPolicy]
 
 
 def scopes_of(zone: str, hour: int, store: str) -> tuple[str, ...]:
@@ -42,7 +49,8 @@ class EtaModel:
         self.version = 0
         """Finished deliveries learned from."""
         self.scopes: OrderedDict[str, dict[str, Counts]] = OrderedDict()
-        self._shapes: dict[tuple[str, str, int, str], EtaShape] = {}
+        self._known: dict[str, dict[_Asked, tuple[float, ...]]] = {}
+        """Kind -> the quantiles that were asked for since it last changed."""
 
     def learn(self, kind: str, scopes: Sequence[str], value: float, policy: EtaPolicy) -> None:
         """Takes one ratio, actual over reckoned."""
@@ -50,37 +58,48 @@ class EtaModel:
         for counts in self._cells(kind, scopes):
             counts[place] += 1.0
             _fade(counts, policy.memory)
-        self._shapes.clear()
+        self._known.pop(kind, None)
 
     def learn_at_most(self, kind: str, scopes: Sequence[str], value: float, policy: EtaPolicy) -> None:
         """Takes one ratio of which only a bound is known: it was this or less."""
         below = self._believed(kind, scopes, policy)[: _bin(value) + 1]
         whole = sum(below)
+        parts = [share / whole for share in below]
         for counts in self._cells(kind, scopes):
-            for place, share in enumerate(below):
-                counts[place] += share / whole
+            counts[: len(parts)] = map(add, counts, parts)
             _fade(counts, policy.memory)
-        self._shapes.clear()
+        self._known.pop(kind, None)
 
     def shape(self, stage: str, zone: str, hour: int, store: str, policy: EtaPolicy) -> EtaShape:
-        """The quantiles that hold for this stage, zone, hour and store."""
-        asked = (stage, zone, hour, store)
-        known = self._shapes.get(asked)
-        if known is None:
-            scopes = scopes_of(zone, hour, store)
-            known = EtaShape(
-                pickup=self.quantiles(f"pickup@{stage}", scopes, policy) if stage in STAGES[:2] else NO_PICKUP,
-                delivery=self.quantiles(f"delivery@{stage}", scopes, policy),
-                prep=self.quantiles(PREP, scopes, policy)[LEVELS.index(0.5)],
-                observations=round(sum(self.scopes.get(scopes[-1], {}).get(f"delivery@{stage}", ()))),
-                model_version=self.version,
-            )
-            self._shapes[asked] = known
-        return known
+        """The quantiles that hold for this stage, zone, hour and store; those of before the pickup only before it."""
+        scopes, before = scopes_of(zone, hour, store), stage in STAGES[:2]
+        return EtaShape(
+            pickup=self.quantiles(f"pickup@{stage}", scopes, policy) if before else NO_PICKUP,
+            delivery=self.quantiles(f"delivery@{stage}", scopes, policy),
+            prep=self.middle(PREP, scopes, policy) if before else 1.0,
+            observations=round(sum(self.scopes.get(scopes[-1], {}).get(f"delivery@{stage}", ()))),
+            model_version=self.version,
+        )
 
-    def quantiles(self, kind: str, scopes: Sequence[str], policy: EtaPolicy) -> tuple[float, ...]:
+    def quantiles(self, kind: str, scopes: tuple[str, ...], policy: EtaPolicy) -> tuple[float, ...]:
         """Actual over reckoned at LEVELS."""
-        return _quantiles(self._believed(kind, scopes, policy), LEVELS)
+        return self._at(LEVELS, _MOST, kind, scopes, policy)
+
+    def middle(self, kind: str, scopes: tuple[str, ...], policy: EtaPolicy) -> float:
+        """The one of `quantiles` that half lies below, for less."""
+        return self._at(_HALF, _HALVES, kind, scopes, policy)[0]
+
+    def _at(
+        self, levels: tuple[float, ...], bins: int, kind: str, scopes: tuple[str, ...], policy: EtaPolicy
+    ) -> tuple[float, ...]:
+        """The quantiles at these levels, sought in the first so many bins before all are reckoned."""
+        known, asked = self._known.setdefault(kind, {}), (levels, scopes, policy)
+        found = known.get(asked)
+        if found is None:
+            found = _quantiles(self._believed(kind, scopes, policy, bins), levels)
+            found = found or _quantiles(self._believed(kind, scopes, policy), levels)
+            known[asked] = found
+        return found
 
     def dump(self, scope: str) -> dict[str, dict[str, float]]:
         """The cells of a scope, empty bins left out."""
@@ -100,12 +119,12 @@ class EtaModel:
                 counts[int(place)] = float(count)
             taken[kind] = counts
         self.scopes[scope] = taken
-        self._shapes.clear()
+        self._known.clear()
 
     def forget(self, scope: str) -> None:
         """Drops a scope."""
         self.scopes.pop(scope, None)
-        self._shapes.clear()
+        self._known.clear()
 
     def too_many(self) -> list[str]:
         """Scopes beyond the limit, those that learned least recently; the city is not among them."""
@@ -116,18 +135,25 @@ class EtaModel:
         for scope in scopes:
             cells = self.scopes.setdefault(scope, {})
             self.scopes.move_to_end(scope)
-            yield cells.setdefault(kind, [0.0] * BINS)
+            if kind not in cells:
+                cells[kind] = [0.0] * BINS
+            yield cells[kind]
 
-    def _believed(self, kind: str, scopes: Sequence[str], policy: EtaPolicy) -> Counts:
-        """Shares of the bins, summing to one."""
-        shares = _first_belief(max(policy.spread, 0.01))
-        strength = policy.strength
-        for scope in scopes:
-            counts = self.scopes.get(scope, {}).get(kind)
-            if counts is not None:
-                whole = sum(counts) + strength
-                shares = [(own + strength * share) / whole for own, share in zip(counts, shares, strict=True)]
-        return shares
+    def _believed(self, kind: str, scopes: Sequence[str], policy: EtaPolicy, bins: int = BINS) -> Counts:
+        """Shares of the bins, of the first so many; those of all sum to one."""
+        first = _first_belief(max(policy.spread, 0.01))
+        (city, s_1, w_1), (zone, s_2, w_2), (hour, s_3, w_3), (store, s_4, w_4) = (
+            self._weighed(kind, scope, float(policy.strength)) for scope in scopes
+        )
+        return [
+            (d + s_4 * ((c + s_3 * ((b + s_2 * ((a + s_1 * share) / w_1)) / w_2)) / w_3)) / w_4
+            for share, a, b, c, d in zip(first[:bins], city, zone, hour, store, strict=False)
+        ]
+
+    def _weighed(self, kind: str, scope: str, strength: float) -> tuple[Counts, float, float]:
+        """A cell, what the one above it weighs, and the sum of both; one that is not there changes nothing."""
+        counts = self.scopes.get(scope, {}).get(kind)
+        return (_NOTHING, 1.0, 1.0) if counts is None else (counts, strength, sum(counts) + strength)
 
 
 @cache
@@ -154,13 +180,14 @@ def _fade(counts: Counts, memory: float) -> None:
 
 
 def _quantiles(shares: Counts, levels: Sequence[float]) -> tuple[float, ...]:
-    """Straight lines within a bin of the logarithm."""
+    """Straight lines within a bin of the logarithm; none when these are not all the bins and sum to too little."""
     found: list[float] = []
-    seen, place = 0.0, 0
+    sums = list(accumulate(shares, initial=0.0))
+    if len(shares) < BINS and sums[-1] < levels[-1]:
+        return ()
     for level in levels:
-        while place < BINS - 1 and seen + shares[place] < level:
-            seen += shares[place]
-            place += 1
+        place = bisect_left(sums, level, 1, len(shares)) - 1
+        seen = sums[place]
         within = min(1.0, max(0.0, (level - seen) / shares[place])) if shares[place] > 0 else 0.5
         found.append(round(exp(LOWEST + (place + within) * _WIDTH), 4))
     return tuple(found)

@@ -10,7 +10,7 @@ from dispatch.contract import codec, topics
 from dispatch.contract.errors import ContractError
 from dispatch.contract.records.shared import EtaShape
 from dispatch.contract.records.system import ModelPublished
-from dispatch.core.eta_model import EtaModel
+from dispatch.core.eta_model import EtaModel, scopes_of
 from dispatch.core.policy import Policy
 from dispatch.core.travel import hour_of
 from dispatch.inputs.follower import Follower, records
@@ -46,6 +46,10 @@ class Arrivals:
     def shape(self, stage: str, zone: str, store: str, at_ms: int, policy: Policy) -> EtaShape:
         """How arrivals spread at this hour, for this zone and store."""
         return self.model.shape(stage, zone, hour_of(at_ms, policy.travel), store, policy.eta)
+
+    def middle(self, kind: str, zone: str, store: str, at_ms: int, policy: Policy) -> float:
+        """The middle of one kind alone, at this hour, for this zone and store."""
+        return self.model.middle(kind, scopes_of(zone, hour_of(at_ms, policy.travel), store), policy.eta)
 
     def apply(self, key: bytes | None, value: bytes | None) -> Cells | None:
         """Takes one record. Raises ContractError or ValueError and changes nothing."""

@@ -11,7 +11,17 @@ from msgspec.structs import replace
 
 from dispatch.contract.records import delivery_events as events
 from dispatch.contract.records.shared import Eta, Order, Route, Vehicle
-from dispatch.core.eta import Leg, after_pickup, before_pickup, dropoff_leg, ratio
+from dispatch.core.eta import (
+    Leg,
+    after_pickup,
+    base_delivery_ms,
+    base_pickup_ms,
+    before_pickup,
+    dropoff_leg,
+    middle_ms,
+    moved,
+    ratio,
+)
 from dispatch.core.eta_model import PREP, scopes_of
 from dispatch.core.policy import Policy
 from dispatch.core.travel import hour_of, travel_s
@@ -19,6 +29,13 @@ from dispatch.inputs.arrivals import Arrivals
 
 HERE = Leg(0.0, 0.0)
 _CLOSED = (events.DeliveryCompleted, events.DeliveryCancelled, events.DeliveryReturned)
+UNUSED = (
+    events.DeliveryEconomicsEstimated, events.DeliveryEconomicsSettled, events.DriverAccepted, events.DriverLost,
+    events.DriverOfferSent, events.DriverRecovered, events.DriverRejected, events.ManualReviewEnded,
+    events.ManualReviewRequired, events.NoDriverFound, events.OfferExpired, events.OfferWithdrawn,
+    events.ProofRefused, events.ReservationFailed, events.ReservationRequested, events.UnassignedEscalated,
+)  # fmt: skip
+"""Events that change no course."""
 _LEAVES = (*_CLOSED, events.DeliveryFailed)
 
 
@@ -114,12 +131,34 @@ class Courses:
         """Both arrivals now. `way` lies before the driver; None: what is left of it by the clock."""
         order = course.order
         shape = self.arrivals.shape(course.stage, order.zone, order.seller_id, at_ms, policy)
-        on = dropoff_leg(order, course.route, course.vehicle, policy, at_ms)
-        if course.stage == "assigned":
-            return before_pickup(order, way or _left_of(course, at_ms), on, shape, policy, at_ms)
-        if course.stage == "at_store":
-            return before_pickup(order, HERE, on, shape, policy, at_ms)
-        return after_pickup(HERE if course.stage == "at_door" else way or on, shape, policy, at_ms)
+        to_store, to_customer = _legs(course, policy, at_ms, way)
+        if to_store is None:
+            return after_pickup(to_customer, shape, policy, at_ms)
+        return before_pickup(order, to_store, to_customer, shape, policy, at_ms)
+
+    def to_tell(self, course: Course, policy: Policy, at_ms: int, way: Leg | None = None) -> bool:
+        """Whether what `reckon` gives lies far enough from what was told, by its middles alone."""
+        told = course.told
+        if told is None:
+            return True
+        pickup_ms, delivery_ms = self._bases(course, policy, at_ms, way)
+        if pickup_ms is not None and told.pickup is not None:
+            middle = self._middle(course, f"pickup@{course.stage}", policy, at_ms)
+            if moved(told.pickup.p50_ms, middle_ms(pickup_ms, at_ms, middle, policy.eta), policy.eta):
+                return True
+        middle = self._middle(course, f"delivery@{course.stage}", policy, at_ms)
+        return moved(told.delivery.p50_ms, middle_ms(delivery_ms, at_ms, middle, policy.eta), policy.eta)
+
+    def _bases(self, course: Course, policy: Policy, at_ms: int, way: Leg | None = None) -> tuple[int | None, int]:
+        """Those of what `reckon` gives; no pickup: it was."""
+        to_store, to_customer = _legs(course, policy, at_ms, way)
+        if to_store is None:
+            return None, base_delivery_ms(to_customer, policy, at_ms)
+        pickup_ms = base_pickup_ms(course.order, to_store, self._middle(course, PREP, policy, at_ms), at_ms)
+        return pickup_ms, base_delivery_ms(to_customer, policy, pickup_ms)
+
+    def _middle(self, course: Course, kind: str, policy: Policy, at_ms: int) -> float:
+        return self.arrivals.middle(kind, course.order.zone, course.order.seller_id, at_ms, policy)
 
     def _assigned(self, course: Course, event: events.DriverAssigned, policy: Policy) -> None:
         terms, at_ms = event.terms, event.at_ms
@@ -153,10 +192,10 @@ class Courses:
                 return None
         if not course.stage:
             return None
-        eta = self.reckon(course, policy, at_ms)
-        if eta.pickup is not None:
-            course.notes.append(Note("pickup", course.stage, at_ms, eta.base_pickup_ms))
-        course.notes.append(Note("delivery", course.stage, at_ms, eta.base_delivery_ms))
+        pickup_ms, delivery_ms = self._bases(course, policy, at_ms)
+        if pickup_ms is not None:
+            course.notes.append(Note("pickup", course.stage, at_ms, pickup_ms))
+        course.notes.append(Note("delivery", course.stage, at_ms, delivery_ms))
         return course
 
     def _ended(self, course: Course, event: Any, policy: Policy, *, learns: bool) -> None:
@@ -200,6 +239,18 @@ class Courses:
         else:
             within_s = max(0, arrived_ms - order.placed_at_ms) / 1000
             self.arrivals.model.learn_at_most(PREP, scopes, within_s / order.prep_s, policy.eta)
+
+
+def _legs(course: Course, policy: Policy, at_ms: int, way: Leg | None) -> tuple[Leg | None, Leg]:
+    """What lies before the driver to the store, None after the pickup, and to the customer."""
+    if course.stage == "at_door":
+        return None, HERE
+    if course.stage == "picked_up" and way:
+        return None, way
+    to_customer = dropoff_leg(course.order, course.route, course.vehicle, policy, at_ms)
+    if course.stage == "picked_up":
+        return None, to_customer
+    return HERE if course.stage == "at_store" else way or _left_of(course, at_ms), to_customer
 
 
 def _left_of(course: Course, at_ms: int) -> Leg:

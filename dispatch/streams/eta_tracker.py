@@ -19,7 +19,7 @@ from dispatch.contract.records import delivery_events as events
 from dispatch.contract.records.delivery_commands import UpdateEta
 from dispatch.contract.records.shared import Eta, Route
 from dispatch.contract.records.system import DriverLocation, ModelPublished
-from dispatch.core.eta import Leg, leg, moved
+from dispatch.core.eta import Leg, leg
 from dispatch.core.policy import Policy
 from dispatch.core.presence import Place, Track, judged, refused
 from dispatch.core.travel import distance_m
@@ -32,12 +32,13 @@ from dispatch.log.lag import LAGS
 from dispatch.log.reading import watermarks
 from dispatch.metrics.arrivals import LEARNED, RECKONED, SENT, STALE, UNDER_WAY
 from dispatch.metrics.reading import ERRORS
-from dispatch.streams.eta_courses import Course, Courses
+from dispatch.streams.eta_courses import UNUSED, Course, Courses
 
 PUBLISH_EVERY_S = 5.0
 STALE_MS = 30_000
 _COUNT_EVERY_S = 1.0
 _BELIEVED = ("taken", "confirmed")
+_PASSED_OVER = codec.marks(UNUSED)
 _FORGOTTEN_MS = 48 * 3_600_000
 logger = logs.get("dispatch.streams.eta")
 
@@ -193,8 +194,12 @@ class EtaTracker:
         of_delivery = place[0] == self._events
         if not of_delivery and (message.key() or b"").decode(errors="replace") not in self.courses.by_driver:
             return
+        value = message.value()
+        if of_delivery and value is not None and value[:5] in _PASSED_OVER:
+            self._advance(str(place[1]), message.offset() or 0)
+            return
         try:
-            record = codec.decode_checked(message.value())
+            record = codec.decode_checked(value)
         except ContractError as wrong:
             ERRORS.labels("unreadable").inc()
             logger.error("poison", topic=place[0], partition=place[1], offset=message.offset(), reason=wrong.reason)
@@ -204,16 +209,22 @@ class EtaTracker:
         elif isinstance(record, DriverLocation) and not self._behind:
             self._ping(record)
 
-    def _event(self, event: Any, number: str, offset: int) -> None:
+    def _advance(self, number: str, offset: int) -> bool:
+        """Whether this is news to the model."""
         self._next[number] = offset + 1
-        if type(event) not in events.AUDIT_WORDS:
-            return
         learns = offset >= self._learned.get(number, 0)
+        self._dirty = self._dirty or learns
+        return learns
+
+    def _event(self, event: Any, number: str, offset: int) -> None:
+        if type(event) not in events.AUDIT_WORDS:
+            self._next[number] = offset + 1
+            return
+        learns = self._advance(number, offset)
         before = self.courses.arrivals.model.version
         course = self.courses.take(event, self._rules.policy, (number, offset), learns=learns)
         if self.courses.arrivals.model.version != before:
             LEARNED.inc()
-        self._dirty = self._dirty or learns
         if course is not None and not self._behind:
             why = "prep_time_changed" if isinstance(event, events.PrepTimeChanged) else "status_changed"
             self._reckon(course, why, event.at_ms)
@@ -242,10 +253,12 @@ class EtaTracker:
     def _reckon(self, course: Course, why: str, at_ms: int) -> None:
         policy = self._rules.policy
         self._reckoned_ms[course.delivery_id] = at_ms
-        eta = self.courses.reckon(course, policy, at_ms, self._way(course, policy, at_ms))
+        if not course.tracked:
+            return
+        way = self._way(course, policy, at_ms)
         RECKONED.labels(why).inc()
-        if course.tracked and _differs(course.told, eta, policy):
-            self._tell(course, eta, why, at_ms)
+        if self.courses.to_tell(course, policy, at_ms, way):
+            self._tell(course, self.courses.reckon(course, policy, at_ms, way), why, at_ms)
 
     def _way(self, course: Course, policy: Policy, at_ms: int) -> Leg | None:
         """What lies before the driver, from where they were last seen since this way began; None: not known."""
@@ -280,14 +293,6 @@ class EtaTracker:
         topic = self._namespace + topics.DELIVERY_COMMANDS.name
         self._producer.produce(topic, codec.encode(command), course.delivery_id.encode())
         SENT.inc()
-
-
-def _differs(told: Eta | None, eta: Eta, policy: Policy) -> bool:
-    if told is None:
-        return True
-    if eta.pickup is not None and told.pickup is not None and moved(told.pickup.p50_ms, eta.pickup.p50_ms, policy.eta):
-        return True
-    return moved(told.delivery.p50_ms, eta.delivery.p50_ms, policy.eta)
 
 
 def run(settings: Settings, stop: threading.Event, health: Serve = HealthServer) -> None:

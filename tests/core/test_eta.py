@@ -1,5 +1,6 @@
 """Arrivals: the formula, its bands, what is told when they move, and what the model makes of what it saw."""
 
+import math
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from dispatch.contract.records import delivery_commands as dc
 from dispatch.contract.records import delivery_events as de
 from dispatch.contract.records.shared import Eta, EtaBand, EtaShape, Route
 from dispatch.core.eta import LEVELS, Leg, after_pickup, band, before_pickup, dropoff_leg, ratio
-from dispatch.core.eta_model import BINS, EtaModel, scopes_of
+from dispatch.core.eta_model import BINS, HIGHEST, LOWEST, EtaModel, _bin, _first_belief, scopes_of
 from dispatch.core.facts import Refusal
 from dispatch.core.policy import EtaPolicy, Flag, Flags, Policy, TravelPolicy
 from dispatch.core.travel import hour_of, travel_s
@@ -97,6 +98,63 @@ def test_quantiles_rise_whatever_was_seen(values: list[float]) -> None:
     assert all(0 < quantile <= 20.1 for quantile in quantiles)
 
 
+def by_the_formula(model: EtaModel, kind: str, scopes: tuple[str, ...], policy: EtaPolicy) -> list[float]:
+    """What is believed, one cell after the other, each bin as the formula has it."""
+    shares = _first_belief(policy.spread)
+    for counts in (model.scopes.get(scope, {}).get(kind) for scope in scopes):
+        if counts is not None:
+            whole = sum(counts) + policy.strength
+            shares = [(own + policy.strength * share) / whole for own, share in zip(counts, shares, strict=True)]
+    return shares
+
+
+def by_walking(shares: list[float]) -> tuple[float, ...]:
+    found, seen, place = [], 0.0, 0
+    for level in LEVELS:
+        while place < BINS - 1 and seen + shares[place] < level:
+            seen += shares[place]
+            place += 1
+        within = min(1.0, max(0.0, (level - seen) / shares[place])) if shares[place] > 0 else 0.5
+        found.append(round(math.exp(LOWEST + (place + within) * (HIGHEST - LOWEST) / BINS), 4))
+    return tuple(found)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.booleans(), st.floats(0.0, 50.0)), max_size=40),
+    st.integers(1, 200),
+    st.integers(1, 60),
+)
+def test_belief_and_quantiles_are_to_the_bit_what_the_formula_gives(
+    seen: list[tuple[int, int, bool, float]], strength: int, memory: int
+) -> None:
+    """Whatever was seen in which cells, and whatever was asked in between."""
+    model, policy = EtaModel(), EtaPolicy(strength=strength, memory=memory)
+    for first, store, exact, value in seen:
+        scopes = scopes_of("z", 12, f"s{store}")
+        (model.learn if exact else model.learn_at_most)("prep", scopes[first:] if exact else scopes, value, policy)
+        model.learn("delivery@at_store", scopes, value, policy)
+        for asked in (scopes, SCOPES):
+            for kind in ("prep", "delivery@at_store"):
+                believed = by_the_formula(model, kind, asked, policy)
+                assert model._believed(kind, asked, policy) == believed
+                assert model.quantiles(kind, asked, policy) == by_walking(believed)
+                assert model.middle(kind, asked, policy) == by_walking(believed)[3]
+
+
+@given(st.lists(st.floats(0.0, 50.0), min_size=1, max_size=20))
+def test_a_bound_is_counted_to_the_bit_as_the_formula_has_it(values: list[float]) -> None:
+    model = EtaModel()
+    for value in values:
+        below = model._believed("prep", SCOPES, POLICY.eta)[: _bin(value) + 1]
+        wanted = {scope: list(cells["prep"]) for scope, cells in model.scopes.items()}
+        for scope in SCOPES:
+            counts = wanted.setdefault(scope, [0.0] * BINS)
+            for place, share in enumerate(below):
+                counts[place] += share / sum(below)
+        model.learn_at_most("prep", SCOPES, value, POLICY.eta)
+        assert {scope: cells["prep"] for scope, cells in model.scopes.items()} == wanted
+
+
 def test_what_is_seen_often_is_believed_and_little_moves_little() -> None:
     model = EtaModel()
     for _ in range(2):
@@ -138,11 +196,13 @@ def test_what_was_written_is_read_back_the_same() -> None:
     model, again = EtaModel(), EtaModel()
     for value in (0.5, 1.0, 1.1, 2.5):
         model.learn("delivery@assigned", SCOPES, value, POLICY.eta)
+    unlearned = again.quantiles("delivery@assigned", SCOPES, POLICY.eta)
     for scope in model.scopes:
         again.load(scope, model.dump(scope))
     assert again.quantiles("delivery@assigned", SCOPES, POLICY.eta) == model.quantiles(
         "delivery@assigned", SCOPES, POLICY.eta
     )
+    assert again.quantiles("delivery@assigned", SCOPES, POLICY.eta) != unlearned
     with pytest.raises(ValueError, match="bins are 0 to"):
         again.load("city", {"prep": {"96": 1.0}})
     assert again.dump("city") == model.dump("city")

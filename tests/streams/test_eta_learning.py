@@ -1,15 +1,42 @@
 """What is learned from the log: calibrated in a city of chance, the same after a restart, and of bounded size."""
 
+from copy import deepcopy
+
 import pytest
 
 from bench.eta_city import City, lived
+from bench.histories import filled
+from dispatch.config import Settings
+from dispatch.contract import codec, identity, topics
 from dispatch.contract.records import delivery_events as de
+from dispatch.contract.records.shared import Eta
+from dispatch.core.eta import Leg, moved
 from dispatch.core.policy import Policy
 from dispatch.inputs.arrivals import Arrivals
-from dispatch.streams.eta_courses import Courses
+from dispatch.inputs.rules import Rules
+from dispatch.inputs.travel import Roads
+from dispatch.streams import eta_tracker
+from dispatch.streams.eta_courses import UNUSED, Courses
 from dispatch.streams.eta_report import Report, report_of, score
+from dispatch.streams.eta_tracker import EtaTracker
 
 POLICY = Policy()
+
+
+class Heard:
+    """A message of delivery.events, partition 3."""
+
+    def __init__(self, value: bytes, offset: int) -> None:
+        self.value, self.offset = (lambda: value), (lambda: offset)
+
+    def topic(self) -> str:
+        return topics.DELIVERY_EVENTS.name
+
+    def partition(self) -> int:
+        return 3
+
+    def error(self) -> None:
+        return None
 
 
 @pytest.mark.no_cover  # nine thousand lives; counting lines triples its time, and the tests below count the same ones
@@ -56,6 +83,68 @@ def test_the_same_log_teaches_the_same_in_one_go_or_after_a_restart() -> None:
     for scope, cells in theirs.items():
         for kind, counts in cells.items():
             assert abs(sum(counts) - sum(ours[scope][kind])) < 0.01, (scope, kind)
+
+
+def test_what_is_noted_of_a_stage_is_what_a_reckoning_at_its_beginning_comes_to() -> None:
+    courses, noted = Courses(Arrivals()), 0
+    for offset, event in enumerate(City(8).history(60, POLICY, courses.arrivals, days=0.2)):
+        course = courses.take(event, POLICY, ("0", offset))
+        if course is None or isinstance(event, de.PickupStarted):
+            continue
+        eta = courses.reckon(course, POLICY, event.at_ms)
+        notes = {note.what: note.base_ms for note in course.notes if note.at_ms == event.at_ms}
+        wanted = {"delivery": eta.base_delivery_ms} | ({"pickup": eta.base_pickup_ms} if eta.pickup else {})
+        assert notes == wanted
+        noted += 1
+    assert noted == 180
+
+
+def differs(told: Eta | None, eta: Eta) -> bool:
+    if told is None:
+        return True
+    by_pickup = told.pickup and eta.pickup and moved(told.pickup.p50_ms, eta.pickup.p50_ms, POLICY.eta)
+    return bool(by_pickup) or moved(told.delivery.p50_ms, eta.delivery.p50_ms, POLICY.eta)
+
+
+def test_what_is_told_is_what_differs_as_a_whole_reckoning_has_it() -> None:
+    courses, answers = Courses(Arrivals()), []
+    for offset, event in enumerate(City(10).history(200, POLICY, courses.arrivals, days=0.2)):
+        course = courses.take(event, POLICY, ("0", offset))
+        if course is None:
+            continue
+        for late_ms, way in ((0, None), (30_000, None), (5_000, Leg(400.0, 300.0)), (90_000, Leg(30.0, 40.0))):
+            eta = courses.reckon(course, POLICY, event.at_ms + late_ms, way)
+            answers.append(courses.to_tell(course, POLICY, event.at_ms + late_ms, way))
+            assert answers[-1] == differs(course.told, eta)
+        course.told = eta
+    assert 200 < sum(answers) < len(answers) - 200
+
+
+def test_events_that_are_passed_over_change_no_course() -> None:
+    courses = Courses(Arrivals())
+    for offset, event in enumerate(City(9).history(3, POLICY, courses.arrivals, days=0.01)):
+        courses.take(event, POLICY, ("0", offset))
+        before = deepcopy((courses.under_way, courses.by_driver, courses.changed, courses.arrivals.model.version))
+        for kind in UNUSED:
+            made = filled(kind, delivery_id=event.delivery_id, version=1)
+            assert courses.take(made, POLICY, ("0", offset)) is None
+        now = (courses.under_way, courses.by_driver, courses.changed, courses.arrivals.model.version)
+        assert now == before
+
+
+def test_what_is_passed_over_undecoded_moves_on_as_any_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but the ways of `Courses` are Kafka's here: the messages come one by one."""
+    monkeypatch.setattr(eta_tracker, "Consumer", lambda _: None)
+    monkeypatch.setattr(eta_tracker, "Producer", lambda _: None)
+    tracker = EtaTracker(Settings(), Rules(), Roads(None))
+    rejected = filled(de.DriverRejected, delivery_id=identity.delivery_id("s", "o"), version=1, reason="other")
+    value = codec.encode(rejected)
+    tracker._learned["3"] = 8
+    for offset, news in ((7, False), (8, True)):
+        tracker._note(Heard(value, offset))  # type: ignore[arg-type]
+        assert (tracker._next["3"], tracker._dirty) == (offset + 1, news)
+    assert value[:5] in codec.marks({de.DriverRejected, de.DriverLost})
+    assert codec.encode(filled(de.DriverLost, delivery_id="d", version=1))[:5] not in codec.marks({de.DriverRejected})
 
 
 def test_what_ended_is_forgotten() -> None:
