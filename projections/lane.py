@@ -25,7 +25,7 @@ from projections.setting_aside import SettingAside
 BATCH = 2_000
 _WAIT_S = 0.01
 """Gathers a batch. Whoever reads waits as long; under load batches fill while the one before is written."""
-GATHERED_BYTES, GATHERED_MS = 200_000, 100
+GATHERED_BYTES, GATHERED_MS = 200_000, 200
 """The broker answers when so much is there, or so long has passed: one answer and one write in place of one for every
 partition of every transaction. A row is seen so much later; one in a second is promised."""
 _AGAIN_S = 0.5

@@ -27,6 +27,7 @@ from dispatch.contract.records import (
     system,
 )
 from dispatch.contract.schema_files import without_logical_types
+from dispatch.contract.writing import Write, compiled
 
 Record = msgspec.Struct
 _ROOMS = (delivery_commands, delivery_events, driver_commands, driver_events, offers, inbound, system)
@@ -37,6 +38,7 @@ _RAW = (bytes,)
 class _Writer(NamedTuple):
     header: bytes
     schema: Any
+    compiled: Write
 
 
 class _Reader(NamedTuple):
@@ -69,7 +71,15 @@ def _parsed(schema_id: int) -> Any:
 @cache
 def _writer(record_type: type[Record]) -> _Writer:
     row = registry.latest()[_SUBJECTS[record_type]]
-    return _Writer(_HEADER.pack(0, row.id), _parsed(row.id))
+    header, schema = _HEADER.pack(0, row.id), _parsed(row.id)
+    return _Writer(header, schema, compiled(schema, header))
+
+
+def _by_library(writer: _Writer, record: Record) -> bytes:
+    body = io.BytesIO()
+    body.write(writer.header)
+    fastavro.schemaless_writer(body, writer.schema, msgspec.to_builtins(record, builtin_types=_RAW))
+    return body.getvalue()
 
 
 @cache
@@ -129,10 +139,10 @@ def subject(record_type: type[Record]) -> str:
 def encode(record: Record) -> bytes:
     """The record in wire format. Raises ValueError or TypeError for a value that Avro cannot carry."""
     writer = _writer(type(record))
-    body = io.BytesIO()
-    body.write(writer.header)
-    fastavro.schemaless_writer(body, writer.schema, msgspec.to_builtins(record, builtin_types=_RAW))
-    return body.getvalue()
+    try:
+        return writer.compiled(record)
+    except Exception:  # noqa: BLE001 - what is wrong with it, the library says
+        return _by_library(writer, record)
 
 
 def decode(data: bytes | None) -> Record:

@@ -71,6 +71,38 @@ def test_every_record_comes_back_as_it_was(kind: Any, data: st.DataObject) -> No
     assert codec.decode(codec.encode(record)) == record
 
 
+@settings(max_examples=12, deadline=None)
+@given(data=st.data())
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_what_is_written_is_what_the_library_writes(kind: Any, data: st.DataObject) -> None:
+    record, writer = data.draw(records(kind)), codec._writer(kind)
+    assert writer.compiled(record) == codec._by_library(writer, record)
+
+
+@given(text=st.text(max_size=3_000), number=st.integers(-(2**63), 2**63 - 1), place=st.floats(allow_nan=False))
+def test_texts_and_numbers_of_any_size_are_written_as_the_library_writes_them(
+    text: str, number: int, place: float
+) -> None:
+    record, writer = replace(GOOD, store_name=text, placed_at_ms=number, pickup_lat=place), codec._writer(type(GOOD))
+    assert writer.compiled(record) == codec._by_library(writer, record)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("store_name", None), ("store_name", 5), ("store_name", "\ud800"), ("placed_at_ms", 2**63),
+        ("placed_at_ms", "1"), ("placed_at_ms", None), ("vehicle", "submarine"),
+    ],
+)  # fmt: skip
+def test_what_avro_cannot_carry_is_refused_as_the_library_refuses_it(field: str, value: Any) -> None:
+    record, writer = replace(GOOD, **{field: value}), codec._writer(type(GOOD))
+    with pytest.raises(Exception) as theirs:  # noqa: PT011 - whatever it is
+        codec._by_library(writer, record)
+    with pytest.raises(theirs.type) as ours:
+        codec.encode(record)
+    assert str(ours.value) == str(theirs.value)
+
+
 @settings(max_examples=300, deadline=None)
 @given(junk=st.binary(max_size=60), id_=st.integers(0, 120))
 def test_no_bytes_raise_anything_but_a_contract_error(junk: bytes, id_: int) -> None:
