@@ -14,9 +14,10 @@ from typing import Any, NamedTuple, cast
 import fastavro
 import msgspec
 
-from dispatch.contract import registry
+from dispatch.contract import reading, registry, writing
 from dispatch.contract.errors import Undecodable, UnknownSchema
 from dispatch.contract.limits import check
+from dispatch.contract.reading import Read
 from dispatch.contract.records import (
     delivery_commands,
     delivery_events,
@@ -27,7 +28,7 @@ from dispatch.contract.records import (
     system,
 )
 from dispatch.contract.schema_files import without_logical_types
-from dispatch.contract.writing import Write, compiled
+from dispatch.contract.writing import Write
 
 Record = msgspec.Struct
 _ROOMS = (delivery_commands, delivery_events, driver_commands, driver_events, offers, inbound, system)
@@ -45,6 +46,8 @@ class _Reader(NamedTuple):
     record_type: type[Record]
     written: Any
     ours: Any
+    """None: it was written as we write it now."""
+    compiled: Read | None
 
 
 def _record_types() -> dict[str, type[Record]]:
@@ -72,10 +75,10 @@ def _parsed(schema_id: int) -> Any:
 def _writer(record_type: type[Record]) -> _Writer:
     row = registry.latest()[_SUBJECTS[record_type]]
     header, schema = _HEADER.pack(0, row.id), _parsed(row.id)
-    return _Writer(header, schema, compiled(schema, header))
+    return _Writer(header, schema, writing.compiled(schema, header))
 
 
-def _by_library(writer: _Writer, record: Record) -> bytes:
+def _write_by_library(writer: _Writer, record: Record) -> bytes:
     body = io.BytesIO()
     body.write(writer.header)
     fastavro.schemaless_writer(body, writer.schema, msgspec.to_builtins(record, builtin_types=_RAW))
@@ -88,8 +91,10 @@ def _reader(schema_id: int) -> _Reader:
     if not 1 <= schema_id <= len(rows) or rows[schema_id - 1].subject not in RECORD_TYPES:
         raise UnknownSchema(f"schema id {schema_id} is not in the registry, which holds 1 to {len(rows)}", "bytes 1-4")
     row = rows[schema_id - 1]
-    newest = registry.latest()[row.subject]
-    return _Reader(RECORD_TYPES[row.subject], _parsed(row.id), _parsed(newest.id) if newest.id != row.id else None)
+    newest, kind, written = registry.latest()[row.subject], RECORD_TYPES[row.subject], _parsed(row.id)
+    if newest.id != row.id:
+        return _Reader(kind, written, _parsed(newest.id), None)
+    return _Reader(kind, written, None, reading.compiled(written, kind, _HEADER.size))
 
 
 def schema_id(record_type: type[Record]) -> int:
@@ -142,7 +147,7 @@ def encode(record: Record) -> bytes:
     try:
         return writer.compiled(record)
     except Exception:  # noqa: BLE001 - what is wrong with it, the library says
-        return _by_library(writer, record)
+        return _write_by_library(writer, record)
 
 
 def decode(data: bytes | None) -> Record:
@@ -151,6 +156,15 @@ def decode(data: bytes | None) -> Record:
         seen = "nothing" if not data else f"{len(data)} bytes beginning {data[:5].hex()}"
         raise Undecodable(f"{seen} is not wire format: a zero byte and a schema id of 4 bytes were wanted", "byte 0")
     reader = _reader(_HEADER.unpack_from(data)[1])
+    if reader.compiled is None:
+        return _read_by_library(reader, data)
+    try:
+        return cast(Record, reader.compiled(data))
+    except Exception:  # noqa: BLE001 - what is wrong with it, the library says
+        return _read_by_library(reader, data)
+
+
+def _read_by_library(reader: _Reader, data: bytes) -> Record:
     body = io.BytesIO(data)
     body.seek(_HEADER.size)
     name = reader.record_type.__name__

@@ -1,6 +1,7 @@
 """Records to bytes and back, what is refused, and ids that follow from what they name."""
 
 import contextlib
+import re
 import string
 import uuid
 from typing import Any, get_args, get_type_hints
@@ -76,7 +77,7 @@ def test_every_record_comes_back_as_it_was(kind: Any, data: st.DataObject) -> No
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_what_is_written_is_what_the_library_writes(kind: Any, data: st.DataObject) -> None:
     record, writer = data.draw(records(kind)), codec._writer(kind)
-    assert writer.compiled(record) == codec._by_library(writer, record)
+    assert writer.compiled(record) == codec._write_by_library(writer, record)
 
 
 @given(text=st.text(max_size=3_000), number=st.integers(-(2**63), 2**63 - 1), place=st.floats(allow_nan=False))
@@ -84,7 +85,7 @@ def test_texts_and_numbers_of_any_size_are_written_as_the_library_writes_them(
     text: str, number: int, place: float
 ) -> None:
     record, writer = replace(GOOD, store_name=text, placed_at_ms=number, pickup_lat=place), codec._writer(type(GOOD))
-    assert writer.compiled(record) == codec._by_library(writer, record)
+    assert writer.compiled(record) == codec._write_by_library(writer, record)
 
 
 @pytest.mark.parametrize(
@@ -97,10 +98,41 @@ def test_texts_and_numbers_of_any_size_are_written_as_the_library_writes_them(
 def test_what_avro_cannot_carry_is_refused_as_the_library_refuses_it(field: str, value: Any) -> None:
     record, writer = replace(GOOD, **{field: value}), codec._writer(type(GOOD))
     with pytest.raises(Exception) as theirs:  # noqa: PT011 - whatever it is
-        codec._by_library(writer, record)
+        codec._write_by_library(writer, record)
     with pytest.raises(theirs.type) as ours:
         codec.encode(record)
     assert str(ours.value) == str(theirs.value)
+
+
+def outcome(read: Any, *arguments: Any) -> str:
+    """What came of it, or what was said to be wrong."""
+    try:
+        return repr(read(*arguments))
+    except ContractError as error:
+        return re.sub(r"0x[0-9a-f]+", "", f"{type(error).__name__} {error.reason} {error.place}")
+
+
+@settings(max_examples=12, deadline=None)
+@given(data=st.data())
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_what_is_read_is_what_the_library_reads_of_whatever_bytes(kind: Any, data: st.DataObject) -> None:
+    written = codec.encode(data.draw(records(kind)))
+    reader = codec._reader(codec.schema_id(kind))
+    assert reader.compiled is not None
+    assert repr(reader.compiled(written)) == repr(codec._read_by_library(reader, written))
+    torn = bytearray(written)
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(5, len(torn) - 1)) if len(torn) > 5 else 0
+        match data.draw(st.sampled_from(("change", "drop", "put", "cut"))):
+            case "change" if place:
+                torn[place] = data.draw(st.integers(0, 255))
+            case "drop" if place:
+                del torn[place]
+            case "put":
+                torn[place or 5 : place or 5] = data.draw(st.binary(min_size=1, max_size=12))
+            case _:
+                del torn[max(place, 5) :]
+    assert outcome(codec.decode, bytes(torn)) == outcome(codec._read_by_library, reader, bytes(torn))
 
 
 @settings(max_examples=300, deadline=None)
