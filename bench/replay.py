@@ -133,7 +133,14 @@ def _decoded(log: Log) -> float:
 def _from_kafka(kafka: str, log: Log) -> tuple[float, float]:
     settings = Settings(kafka=kafka, namespace=f"bench{uuid.uuid4().hex[:6]}.", partitions=1)
     setup.create_topics(settings)
-    producer = Producer({"bootstrap.servers": kafka, "enable.idempotence": True, "linger.ms": 20, "queue.buffering.max.messages": 2_000_000})
+    producer = Producer(
+        {
+            "bootstrap.servers": kafka,
+            "enable.idempotence": True,
+            "linger.ms": 20,
+            "queue.buffering.max.messages": 2_000_000,
+        }
+    )
     for name in _TOPICS:
         for record in log[name]:
             producer.produce(settings.namespace + name, record.value, record.key, 0)
