@@ -3,7 +3,8 @@
 BATON_CHAOS_MINUTES (10), or BATON_CHAOS_ORDERS: until so many orders were sent; BATON_CHAOS_RATE (orders a second, 5),
 BATON_CHAOS_BROKERS (1; 3: replication 3, two in sync), BATON_CHAOS_WORKERS (2; 3 with three brokers),
 BATON_CHAOS_FAULTS (parts of the names of kinds, parted by commas; clocks only when named), BATON_CHAOS_AWAY_S (60: how
-long Postgres is stopped), BATON_CHAOS_SEED (from the clock). Exit code 1 when a rule broke, an order was lost, or
+long Postgres is stopped), BATON_CHAOS_EVERY_S (10: seconds between two faults, more or less; the first comes at once),
+BATON_CHAOS_SEED (from the clock). Exit code 1 when a rule broke, an order was lost, or
 deciding did not come back after a fault.
 """
 
@@ -33,8 +34,8 @@ from dispatch.contract import topics
 from dispatch.log.reading import read_all
 
 DRIVERS = [f"driver-{number:02}" for number in range(40)]
-EVERY_S = (6.0, 14.0)
-"""Between two faults."""
+EVERY_S = float(os.environ.get("BATON_CHAOS_EVERY_S", "10"))
+MORE_OR_LESS = (0.6, 1.4)
 BACK_S = 90.0
 """After this long without a decision in every partition, a fault counts as not survived."""
 SETTLE_S = 180.0
@@ -107,13 +108,13 @@ class Run:
 
     def disturb(self, pulse: Pulse, over: Callable[[], bool]) -> None:
         """Faults until it is over, then waits until deciding came back after the last."""
-        due = time.monotonic() + self._chance.uniform(*EVERY_S)
+        due = time.monotonic()
         while not over() or self._open:
             time.sleep(0.05)
             self._crew.keep()
             self._note(pulse)
             if due < time.monotonic() and not over():
-                due = time.monotonic() + self._chance.uniform(*EVERY_S)
+                due = time.monotonic() + EVERY_S * self._chance.uniform(*MORE_OR_LESS)
                 self._strike(next(self._deck))
 
     def _strike(self, name: str) -> None:
