@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent / "pipeline"))
 from couriers import Couriers, Door, Pulse, Traffic
 from crew import Crew
 from faults import Fault, Faults
+from outside import Ears, Seller, outside
 from running import now_ms
 from tables import audit_rows, differences, events_of
 
@@ -39,6 +40,8 @@ MORE_OR_LESS = (0.6, 1.4)
 BACK_S = 90.0
 """After this long without a decision in every partition, a fault counts as not survived."""
 SETTLE_S = 180.0
+LISTENERS = 5
+"""Drivers who listen to their sockets."""
 
 
 @dataclass
@@ -153,8 +156,10 @@ def wait(crew: Crew, true: Callable[[], bool], limit_s: float) -> bool:
     return True
 
 
-def judge(crew: Crew, sent: list[str], completed: set[str], spoilt: int, refused: list[str]) -> Judgement:
-    """Lets all finish, then looks at the log and at the tables."""
+def judge(
+    crew: Crew, sent: list[str], completed: set[str], spoilt: int, refused: list[str], outsiders: tuple[Seller, Ears]
+) -> Judgement:
+    """Lets all finish, then looks at the log, at the tables, and at what those outside were told."""
     wait(crew, lambda: crew.all_back, SETTLE_S)
     settings = crew.dispatch.settings
     wait(crew, lambda: completed.issuperset(sent), SETTLE_S)
@@ -174,6 +179,8 @@ def judge(crew: Crew, sent: list[str], completed: set[str], spoilt: int, refused
     if letters != spoilt:
         wrong.append(f"{letters} records were set aside, {spoilt} were spoilt")
     wrong += [f"the gateway refused an order: {said}" for said in refused[:3]]
+    wait(crew, lambda: not any(who.missing() for who in outsiders), 90)
+    wrong += [said for who in outsiders for said in who.missing()[:3]]
     return Judgement(
         crew.dispatch.check(), len(set(sent) - completed), len(sent), [*wrong, *differences(settings)]
     )  # fmt: skip
@@ -207,7 +214,7 @@ def table(outcomes: dict[str, Outcome], judgement: Judgement) -> str:
         "",
         f"Orders: {judgement.sent} sent, {judgement.undelivered} not delivered",
         f"The log: {judgement.report.text()}",
-        f"Tables and index against the log: {'; '.join(judgement.wrong) or 'equal, audit chain unbroken'}",
+        f"Tables, index, webhooks, sockets: {'; '.join(judgement.wrong) or 'as the log says, audit chain unbroken'}",
     ]
     return "\n".join(lines)
 
@@ -242,11 +249,15 @@ def main() -> int:
         with ExitStack() as stack:
             for name in DRIVERS:
                 crew.dispatch.sign_on(name, capacity=2)
+            seller, ears = stack.enter_context(
+                outside(crew.dispatch, f"http://127.0.0.1:{crew.gateway_port}",
+                        f"http://127.0.0.1:{crew.link_of['gateway'].port}", DRIVERS[:LISTENERS])
+            )  # fmt: skip
             couriers = stack.enter_context(closing(Couriers(crew.dispatch, refuse=0.1, seed=seed)))
             pulse = stack.enter_context(closing(Pulse(crew.dispatch)))
             with closing(Traffic(crew.dispatch, DRIVERS, rate)) as traffic:
                 traffic.door = door = Door(crew.gateway_port)
-                faults = Faults(crew, traffic, random.Random(seed), float(said("BATON_CHAOS_AWAY_S", "60")))
+                faults = Faults(crew, traffic, seller, random.Random(seed), float(said("BATON_CHAOS_AWAY_S", "60")))
                 run = Run(crew, couriers, chosen(faults, said("BATON_CHAOS_FAULTS", "")), seed, say)
                 if not wait(crew, lambda: len(couriers.completed) >= rate, SETTLE_S):
                     say(f"nothing was delivered within {SETTLE_S:g} s")
@@ -255,7 +266,10 @@ def main() -> int:
                 run.disturb(pulse, lambda: len(traffic.sent) >= orders if orders else time.monotonic() > ends)
                 sending_s = time.monotonic() - began
             say(f"no more orders, {len(traffic.sent) / sending_s:.1f} a second were sent; all may finish")
-            judgement = judge(crew, traffic.sent, couriers.completed, faults.spoilt, door.refused)
+            judgement = judge(
+                crew, traffic.sent, couriers.completed, faults.spoilt, door.refused, (seller, ears)
+            )  # fmt: skip
+            say(f"the seller was told {len(seller.heard)} things, {LISTENERS} drivers of {ears.count} offers")
             say(f"judged; restarts: {dict(crew.restarts)}")
         print(table(run.outcomes, judgement))
         passed = judgement.ok and not any(outcome.lost for outcome in run.outcomes.values())

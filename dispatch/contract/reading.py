@@ -62,7 +62,7 @@ _NAMES: dict[str, Any] = {
 
 
 def compiled(schema: Any, record_type: type[msgspec.Struct], begin: int) -> Read:
-    """What reads a whole record after so many bytes. Raises NotImplementedError for a schema of another form than
+    """What reads a whole record after so many bytes. Raises ValueError for a schema of another form than
     `writing` knows."""
     source = _Source()
     made = source.record(schema, record_type)
@@ -143,7 +143,7 @@ class _Source:
                 return self._many(to, pair, "{0} = {{}}", "{0}[key] = one")
             case {"type": str() as plain} if plain not in ("record", "enum", "array", "map"):
                 return self._value(plain, to, kind)
-        raise NotImplementedError(f"{schema!r} is not compiled")
+        raise ValueError(f"{schema!r} is not compiled")
 
     @staticmethod
     def _many(to: str, one: list[str], begin: str, take: str) -> list[str]:

@@ -47,7 +47,7 @@ _NAMES: dict[str, Any] = {
 
 
 def compiled(schema: Any, header: bytes = b"") -> Write:
-    """What writes an instance, its fields named as the schema's, after this header. Raises NotImplementedError for a
+    """What writes an instance, its fields named as the schema's, after this header. Raises ValueError for a
     schema with more than records, arrays, maps of strings, enums, plain types and null-or-another."""
     return _Compiler().function(schema, header)
 
@@ -111,7 +111,7 @@ class _Compiler:
                 ]
             case {"type": str() as plain} if plain not in ("record", "enum", "array", "map"):
                 return self._pieces(plain, value, names)
-        raise NotImplementedError(f"{schema!r} is not compiled")
+        raise ValueError(f"{schema!r} is not compiled")
 
     @staticmethod
     def _pair(pair: tuple[str, str]) -> bytes:

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 from brokers import Broker, Brokers
 from links import Link, Links
+from outside import WEBHOOKS
 from running import Dispatch, spawn
 
 from deploy.local import Addresses, Server, start_servers, stop_servers
@@ -59,9 +60,11 @@ class Crew:
         setup.publish_policy(self.dispatch.settings, POLICY)
         up(direct.postgres)
         self.gateway_port = free_port()
+        self.link_of["gateway"] = self.links.add(self.gateway_port)
         self.workers = tuple(range(workers))
         self.parts: tuple[Part, ...] = (
             *(("worker", slot) for slot in self.workers), ("streams", 0), ("projector", 0), ("gateway", 0),
+            ("webhooks", 0),
         )  # fmt: skip
         self.restarts: dict[Part, int] = dict.fromkeys(self.parts, -1)
         self._away: set[str] = set()
@@ -222,6 +225,8 @@ class Crew:
         more = dict(self._more.get(part, {}))
         if kind == "gateway":
             more |= {"BATON_GATEWAY_PORT": str(self.gateway_port)}
+        if kind in ("gateway", "webhooks"):
+            more |= WEBHOOKS
         if kind == "worker":
             return spawn(self.dispatch.settings, kind, slot, _DEADLY, **more)
         return spawn(self.dispatch.settings, kind, slot, **more)

@@ -9,6 +9,7 @@ import redis
 from couriers import Traffic
 from crew import Crew, Part
 from deadly import MARK
+from outside import Seller
 
 from dispatch.contract import topics
 
@@ -20,8 +21,8 @@ Fault = Callable[[], None]
 class Faults:
     """What can be done to a crew and its traffic. `spoilt`: how many records were sent that must be set aside."""
 
-    def __init__(self, crew: Crew, traffic: Traffic, chance: random.Random, away_s: float) -> None:
-        self._crew, self._traffic, self._chance, self._away_s = crew, traffic, chance, away_s
+    def __init__(self, crew: Crew, traffic: Traffic, seller: Seller, chance: random.Random, away_s: float) -> None:
+        self._crew, self._traffic, self._seller, self._chance, self._away_s = crew, traffic, seller, chance, away_s
         self.spoilt = 0
 
     def kinds(self) -> dict[str, Fault]:
@@ -48,6 +49,11 @@ class Faults:
             "streams SIGKILL": lambda: crew.kill(("streams", 0)),
             "projector SIGKILL": lambda: crew.kill(("projector", 0)),
             "gateway SIGKILL": lambda: crew.kill(("gateway", 0)),
+            "drivers' sockets half open 10 s": lambda: crew.disturb_links([crew.link_of["gateway"]], 10, how="held"),
+            "drivers' sockets cut 5 s": lambda: crew.disturb_links([crew.link_of["gateway"]], 5, how="cut"),
+            "webhooks SIGKILL": lambda: crew.kill(("webhooks", 0)),
+            "seller says 500 for 20 s": lambda: self._unwell(self._seller.refuse, 20),
+            "seller hangs for 10 s": lambda: self._unwell(self._seller.hang, 10),
             "hot partition 10 s": lambda: self._traffic.heat(10),
             f"an order {REPEATS} times": self._repeats,
             "poison": self._poison,
@@ -78,6 +84,10 @@ class Faults:
         if valkey.pid and valkey.well():
             with closing(redis.Redis(port=valkey.port, socket_timeout=1)) as client:
                 client.flushall()
+
+    def _unwell(self, how: Fault, seconds: float) -> None:
+        how()
+        self._crew.soon(seconds, self._seller.be_well)
 
     def _lost_answers(self) -> None:
         """Connections end at any moment, some of them between a COMMIT and its answer."""
