@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent / "pipeline"))
 from couriers import Couriers, Door, Pulse, Traffic
 from crew import Crew
 from faults import Fault, Faults
-from outside import Ears, Seller, outside
+from outside import Ears, Seller
 from running import now_ms
 from tables import audit_rows, differences, events_of
 
@@ -249,10 +249,12 @@ def main() -> int:
         with ExitStack() as stack:
             for name in DRIVERS:
                 crew.dispatch.sign_on(name, capacity=2)
-            seller, ears = stack.enter_context(
-                outside(crew.dispatch, f"http://127.0.0.1:{crew.gateway_port}",
-                        f"http://127.0.0.1:{crew.link_of['gateway'].port}", DRIVERS[:LISTENERS])
-            )  # fmt: skip
+            seller = stack.enter_context(closing(Seller(crew.dispatch)))
+            if not wait(crew, lambda: seller.registers(f"http://127.0.0.1:{crew.gateway_port}"), SETTLE_S):
+                say(f"no gateway answered within {SETTLE_S:g} s")
+                return 1
+            linked = f"http://127.0.0.1:{crew.link_of['gateway'].port}"
+            ears = stack.enter_context(closing(Ears(crew.dispatch, linked, DRIVERS[:LISTENERS])))
             couriers = stack.enter_context(closing(Couriers(crew.dispatch, refuse=0.1, seed=seed)))
             pulse = stack.enter_context(closing(Pulse(crew.dispatch)))
             with closing(Traffic(crew.dispatch, DRIVERS, rate)) as traffic:
