@@ -80,7 +80,11 @@ def test_what_is_written_is_what_the_library_writes(kind: Any, data: st.DataObje
     assert writer.compiled(record) == codec._write_by_library(writer, record)
 
 
-@given(text=st.text(max_size=3_000), number=st.integers(-(2**63), 2**63 - 1), place=st.floats(allow_nan=False))
+@given(
+    text=st.builds(str.__mul__, st.text(max_size=60), st.integers(1, 60)),
+    number=st.integers(-(2**63), 2**63 - 1),
+    place=st.floats(allow_nan=False),
+)
 def test_texts_and_numbers_of_any_size_are_written_as_the_library_writes_them(
     text: str, number: int, place: float
 ) -> None:
