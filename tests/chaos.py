@@ -179,7 +179,10 @@ def judge(
     if letters != spoilt:
         wrong.append(f"{letters} records were set aside, {spoilt} were spoilt")
     wrong += [f"the gateway refused an order: {said}" for said in refused[:3]]
-    wait(crew, lambda: not any(who.missing() for who in outsiders), 90)
+    told = -1
+    while len(outsiders[0].heard) > told and any(who.missing() for who in outsiders):  # as long as more is told
+        told = len(outsiders[0].heard)
+        wait(crew, lambda: not any(who.missing() for who in outsiders), 60)
     wrong += [said for who in outsiders for said in who.missing()[:3]]
     return Judgement(
         crew.dispatch.check(), len(set(sent) - completed), len(sent), [*wrong, *differences(settings)]

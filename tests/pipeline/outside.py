@@ -9,8 +9,9 @@ import httpx
 from running import Dispatch, now_ms
 
 from baton.client.socket import DriverSocket
-from dispatch.contract import topics
+from dispatch.contract import codec, topics
 from dispatch.contract.records.offers import OfferCreated
+from dispatch.log.reading import read_all
 from dispatch.webhooks.kinds import TOLD
 
 SELLER = "s1"
@@ -129,7 +130,9 @@ class Ears:
     def missing(self) -> list[str]:
         """Offers of the log that a driver did not hear, or heard twice or out of order."""
         made: dict[str, list[str]] = {name: [] for name in self._offers}
-        for record in self._dispatch.read(topics.OFFERS):
+        name = self._dispatch.namespace + topics.OFFERS.name
+        for raw in read_all(self._dispatch.settings.kafka, [name]):  # a driver's are of one partition, in its order
+            record = codec.decode(raw.value)
             if isinstance(record, OfferCreated) and record.driver_id in made and record.at_ms > self._since_ms:
                 made[record.driver_id].append(record.offer_id)
         wrong = list(self._failed)
