@@ -17,7 +17,7 @@ from hypothesis import settings as hypothesis_settings
 
 from deploy.local import Addresses, start_servers, stop_servers
 
-os.environ.setdefault("KAFKA_JVM_PERFORMANCE_OPTS", "-XX:TieredStopAtLevel=1")  # these brokers live for minutes
+os.environ.setdefault("BATON_KAFKA_JVM", "-XX:TieredStopAtLevel=1")  # these brokers live for minutes
 hypothesis_settings.register_profile("baton", parent=hypothesis_settings(), deadline=None)
 hypothesis_settings.load_profile("baton")  # how long an example takes says more of the machine than of us
 faulthandler.register(signal.SIGUSR1, file=sys.__stderr__ or 2)  # asked by tests.run where this process hangs

@@ -32,8 +32,9 @@ SETTINGS: dict[str, object] = {
 """How the broker behaves, wherever it stands; docker-compose.yml says the same."""
 HEAP = "512m"
 """Half a gigabyte is enough for one machine."""
-JVM_OPTIONS = "KAFKA_JVM_PERFORMANCE_OPTS"
-"""The environment's variable that says how Java compiles and collects, the same that Kafka's own scripts read."""
+JVM_OPTIONS = "BATON_KAFKA_JVM"
+"""The environment's variable that says how Java compiles. A name of ours: what Kafka's own scripts read
+(KAFKA_JVM_PERFORMANCE_OPTS) chooses a collector too, and with two of them Java does not start."""
 _COMPILED_LATE = (
     "-XX:Tier4InvocationThreshold=20000 -XX:Tier4MinInvocationThreshold=2400"
     " -XX:Tier4CompileThreshold=60000 -XX:Tier4BackEdgeThreshold=160000"
