@@ -29,6 +29,7 @@ from bench import (
     peers,
     presence,
     projection,
+    records,
     replay,
     sockets,
     tracking,
@@ -121,6 +122,11 @@ def measure_checker(_nothing: None) -> Figures:
     return {**checker.run()}
 
 
+def measure_records(_nothing: None) -> Figures:
+    """What a record costs, beside the library."""
+    return {**records.run()}
+
+
 def measure_peers(kafka: str) -> Figures:
     """Baton's host, Faust, Kafka Streams."""
     return peers.run(kafka)
@@ -207,6 +213,7 @@ PARTS: dict[str, tuple[Callable[[], Any], Callable[[Any], Figures]]] = {
     "decisions": (_kafka, measure_decisions),
     "replay": (_kafka, measure_replay),
     "checker": (nullcontext, measure_checker),
+    "records": (nullcontext, measure_records),
     "peers": (_kafka, measure_peers),
     "restore": (_filled, measure_restore),
     "sustained": (whole.running, measure_sustained),
