@@ -21,6 +21,7 @@ from pathlib import Path
 import psycopg
 import redis
 
+sys.path.insert(0, str(Path(__file__).parent / "gateways"))
 sys.path.insert(0, str(Path(__file__).parent / "pipeline"))
 from couriers import Couriers, Door, Pulse, Traffic
 from crew import Crew

@@ -1,12 +1,10 @@
 """Who stands outside in `make chaos`: a seller's server that webhooks go to, and drivers at their sockets."""
 
-import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import httpx
 from running import Dispatch, now_ms
+from shops import Came, Shop
 
 from baton.client.socket import DriverSocket
 from dispatch.contract import codec, topics
@@ -36,34 +34,11 @@ class Seller:
         self.heard: dict[tuple[str, int], list[str]] = {}
         """By delivery and sequence the ids of the messages that were answered with 200, in the order of the first."""
         self.since_ms = 0
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                outer._well.wait(60)
-                if not outer._refuses:
-                    outer._take(self.headers["webhook-id"], json.loads(body)["data"])
-                self.send_response(500 if outer._refuses else 200)
-                self.send_header("content-length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                """Silent."""
-
-        class Quiet(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, *_: Any) -> None:
-                """Whoever hangs up is expected."""
-
-        self._server = Quiet(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, name="seller", daemon=True).start()
+        self._shop = Shop(self._answered)
 
     def registers(self, gateway: str) -> bool:
         """Asks to be told; False: nobody answered. Raises AssertionError for a refusal."""
-        url = f"http://localhost:{self._server.server_address[1]}/hook"
-        body = {"seller_id": SELLER, "url": url, "reason": "chaos"}
+        body = {"seller_id": SELLER, "url": self._shop.url, "reason": "chaos"}
         try:
             answer = httpx.post(f"{gateway}/v2/webhooks/endpoints", json=body, timeout=10)
         except httpx.HTTPError:
@@ -103,12 +78,16 @@ class Seller:
     def close(self) -> None:
         """Ends the server."""
         self.be_well()
-        self._server.shutdown()
-        self._server.server_close()
+        self._shop.close()
 
-    def _take(self, message_id: str, data: dict[str, Any]) -> None:
+    def _answered(self, _number: int, came: Came) -> tuple[int, dict[str, str]]:
+        self._well.wait(60)
+        if self._refuses:
+            return 500, {}
         with self._lock:
-            self.heard.setdefault((data["delivery_id"], data["sequence"]), []).append(message_id)
+            place = (came.data["delivery_id"], came.data["sequence"])
+            self.heard.setdefault(place, []).append(came.headers["webhook-id"])
+        return 200, {}
 
 
 class Ears:
