@@ -85,16 +85,22 @@ def told(command: Any, reply: Reply) -> dict[str, Any]:
         "status": reply.status,
         "version": reply.version,
     }
-    for name in ("delivery_id", "driver_id", "offer_id"):
-        if value := getattr(command, name, None) or getattr(reply, name, None):
-            body[name] = value
-    return body
+    return body | _whose(command, reply)
 
 
 def pending(command: msgspec.Struct, where: str) -> Response:
-    """Not decided in time: accepted, with where to ask."""
+    """Not decided in time: accepted, with what it is about and where to ask."""
     body = {"command_id": getattr(command, "command_id", ""), "outcome": "pending", "ask": where}
-    return json(body, 202, {"location": where})
+    return json(body | _whose(command), 202, {"location": where})
+
+
+def _whose(*told_by: Any) -> dict[str, str]:
+    """The ids that the first to name one gives."""
+    found = {}
+    for name in ("delivery_id", "driver_id", "offer_id"):
+        if value := next((value for one in told_by if (value := getattr(one, name, None))), None):
+            found[name] = value
+    return found
 
 
 DELIVERIES = topics.DELIVERY_COMMANDS

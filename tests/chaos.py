@@ -1,6 +1,9 @@
 """`make chaos`: orders at a steady rate on real servers, faults at random; then the log and the tables are judged.
 
-BATON_CHAOS_MINUTES (10), or BATON_CHAOS_ORDERS: until so many orders were sent; BATON_CHAOS_RATE (orders a second, 5),
+BATON_CHAOS_MINUTES (10), or BATON_CHAOS_ORDERS: until so many orders were sent, in evenings of BATON_CHAOS_EVENING
+(40,000), each with servers of its own and judged at its end; BATON_CHAOS_LEDGER: a file that gets a line of each, and
+whose orders, where everything held, count (to go on another day); BATON_CHAOS_RATE (orders a second, 5; none is sent
+while 300 or ten seconds' worth of them are open), BATON_CHAOS_DRIVERS (40, or five for each order a second),
 BATON_CHAOS_BROKERS (1; 3: replication 3, two in sync), BATON_CHAOS_WORKERS (2; 3 with three brokers),
 BATON_CHAOS_FAULTS (parts of the names of kinds, parted by commas; clocks only when named), BATON_CHAOS_AWAY_S (60: how
 long Postgres is stopped), BATON_CHAOS_EVERY_S (10: seconds between two faults, more or less; the first comes at once),
@@ -10,12 +13,11 @@ deciding did not come back after a fault.
 
 import os
 import random
-import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -25,17 +27,24 @@ sys.path.insert(0, str(Path(__file__).parent / "gateways"))
 sys.path.insert(0, str(Path(__file__).parent / "pipeline"))
 from couriers import Couriers, Door, Pulse, Traffic
 from crew import Crew
+from evenings import Asked, Judgement, Ledger, Outcome, held, table
 from faults import Fault, Faults
 from outside import Ears, Seller
 from running import now_ms
 from tables import audit_rows, differences, events_of
 
-from dispatch.checker import Report
 from dispatch.checker.report import RULES
 from dispatch.contract import topics
 from dispatch.log.reading import read_all
 
-DRIVERS = [f"driver-{number:02}" for number in range(40)]
+RATE = float(os.environ.get("BATON_CHAOS_RATE", "5"))
+DRIVERS = [
+    f"driver-{number:02}" for number in range(int(os.environ.get("BATON_CHAOS_DRIVERS", max(40, round(5 * RATE)))))
+]
+TOLD = max(1, round(RATE / 5))
+"""Every so manieth order is of the seller who is told by webhooks: some five a second."""
+OPEN = max(300, round(10 * RATE))
+"""While more orders than this are not delivered, none is sent."""
 EVERY_S = float(os.environ.get("BATON_CHAOS_EVERY_S", "10"))
 MORE_OR_LESS = (0.6, 1.4)
 BACK_S = 90.0
@@ -43,33 +52,6 @@ BACK_S = 90.0
 SETTLE_S = 180.0
 LISTENERS = 5
 """Drivers who listen to their sockets."""
-
-
-@dataclass
-class Outcome:
-    """What a kind of fault led to."""
-
-    times: int = 0
-    recoveries: list[float] = field(default_factory=list)
-    held: list[float] = field(default_factory=list)
-    """Orders delivered a second until it was over."""
-    lost: int = 0
-    struck_ms: list[int] = field(default_factory=list)
-
-
-@dataclass
-class Judgement:
-    """What held at the end."""
-
-    report: Report
-    undelivered: int
-    sent: int
-    wrong: list[str]
-
-    @property
-    def ok(self) -> bool:
-        """Whether everything did."""
-        return self.report.ok and not self.undelivered and not self.wrong
 
 
 @dataclass(frozen=True)
@@ -164,7 +146,14 @@ def judge(
     wait(crew, lambda: crew.all_back, SETTLE_S)
     settings = crew.dispatch.settings
     wait(crew, lambda: completed.issuperset(sent), SETTLE_S)
-    wait(crew, lambda: crew.dispatch.check().ok, 30)
+    report = crew.dispatch.check()
+
+    def looked_again() -> bool:
+        nonlocal report
+        report = report if report.ok else crew.dispatch.check()
+        return report.ok
+
+    wait(crew, looked_again, 30)
 
     def caught_up() -> bool:
         try:
@@ -172,8 +161,8 @@ def judge(
         except psycopg.OperationalError:
             return False
 
-    caught = wait(crew, caught_up, 60)
-    wrong = [] if caught else ["the tables did not catch up with the log within 60 s"]
+    caught = wait(crew, caught_up, 120)
+    wrong = [] if caught else ["the tables did not catch up with the log within two minutes"]
     if not wait(crew, lambda: _index_full(crew), 20):
         wrong.append("the geo index does not know every driver")
     letters = sum(1 for _ in read_all(settings.kafka, [settings.namespace + topics.DEAD_LETTERS.name]))
@@ -185,9 +174,7 @@ def judge(
         told = len(outsiders[0].heard)
         wait(crew, lambda: not any(who.missing() for who in outsiders), 60)
     wrong += [said for who in outsiders for said in who.missing()[:3]]
-    return Judgement(
-        crew.dispatch.check(), len(set(sent) - completed), len(sent), [*wrong, *differences(settings)]
-    )  # fmt: skip
+    return Judgement(report, len(set(sent) - completed), len(sent), [*wrong, *differences(settings)])
 
 
 def _index_full(crew: Crew) -> bool:
@@ -199,56 +186,12 @@ def _index_full(crew: Crew) -> bool:
         return False
 
 
-def table(outcomes: dict[str, Outcome], judgement: Judgement) -> str:
-    """Faults and rules, for a person."""
-    lines = ["", f"{'fault':<30}{'times':>6}{'orders/s':>10}{'back p50':>10}{'max':>9}  what the checker said"]
-    broken = _broken_after(outcomes, judgement.report)
-    for name, outcome in outcomes.items():
-        if not outcome.times:
-            lines.append(f"{name:<30}{0:>6}")
-            continue
-        held = f"{statistics.mean(outcome.held):.1f}" if outcome.held else "-"
-        half = f"{statistics.median(outcome.recoveries):.2f} s" if outcome.recoveries else "-"
-        most = f"{max(outcome.recoveries):.2f} s" if outcome.recoveries else "-"
-        said = f"NOT BACK {outcome.lost} times" if outcome.lost else broken.get(name, "held")
-        lines.append(f"{name:<30}{outcome.times:>6}{held:>10}{half:>10}{most:>9}  {said}")
-    lines += [
-        "orders/s: delivered, from the fault until deciding was back in every partition; back: until each partition",
-        "had a decision, made after the fault, committed. Faults overlap; a broken rule stands with the fault before.",
-        "",
-        f"Orders: {judgement.sent} sent, {judgement.undelivered} not delivered",
-        f"The log: {judgement.report.text()}",
-        f"Tables, index, webhooks, sockets: {'; '.join(judgement.wrong) or 'as the log says, audit chain unbroken'}",
-    ]
-    return "\n".join(lines)
-
-
-def _broken_after(outcomes: dict[str, Outcome], report: Report) -> dict[str, str]:
-    """By the fault before it: which rules were broken."""
-    struck = sorted((at_ms, name) for name, outcome in outcomes.items() for at_ms in outcome.struck_ms)
-    found: dict[str, set[int]] = {}
-    for violation in report.violations:
-        before = [name for at_ms, name in struck if at_ms <= violation.at_ms]
-        found.setdefault(before[-1] if before else "", set()).add(violation.rule)
-    return {name: f"BROKE {', '.join(map(str, sorted(rules)))}" for name, rules in found.items()}
-
-
-def main() -> int:
-    """Exit code 1 when anything broke."""
-    said = os.environ.get
-    minutes, orders = float(said("BATON_CHAOS_MINUTES", "10")), int(said("BATON_CHAOS_ORDERS", "0"))
-    seed = int(said("BATON_CHAOS_SEED") or time.time_ns() % 1_000_000)
-    rate, brokers = float(said("BATON_CHAOS_RATE", "5")), int(said("BATON_CHAOS_BROKERS", "1"))
-    workers = int(said("BATON_CHAOS_WORKERS", "3" if brokers > 1 else "2"))
-    began = time.monotonic()
-
-    def say(text: str) -> None:
-        print(f"{time.monotonic() - began:7.1f} s  {text}", flush=True)
-
-    length = f"until {orders} orders were sent" if orders else f"for {minutes:g} minutes"
-    say(f"chaos {length}, {rate:g} orders a second, {brokers} brokers, {workers} workers, {len(RULES)} rules,"
-        f" BATON_CHAOS_SEED={seed}")  # fmt: skip
-    crew, passed = Crew(say, brokers=brokers, workers=workers), False
+def evening(asked: Asked, say: Callable[[str], None]) -> tuple[dict[str, Outcome], Judgement] | None:
+    """One, from the servers' start to the judgement; None: it did not get under way."""
+    length = f"until {asked.orders} orders were sent" if asked.orders else f"for {asked.minutes:g} minutes"
+    say(f"chaos {length}, {RATE:g} orders a second, {asked.brokers} brokers, {asked.workers} workers,"
+        f" {len(DRIVERS)} drivers, {len(RULES)} rules, BATON_CHAOS_SEED={asked.seed}")  # fmt: skip
+    crew, passed = Crew(say, brokers=asked.brokers, workers=asked.workers), False
     try:
         with ExitStack() as stack:
             for name in DRIVERS:
@@ -256,33 +199,66 @@ def main() -> int:
             seller = stack.enter_context(closing(Seller(crew.dispatch)))
             if not wait(crew, lambda: seller.registers(f"http://127.0.0.1:{crew.gateway_port}"), SETTLE_S):
                 say(f"no gateway answered within {SETTLE_S:g} s")
-                return 1
+                return None
             linked = f"http://127.0.0.1:{crew.link_of['gateway'].port}"
             ears = stack.enter_context(closing(Ears(crew.dispatch, linked, DRIVERS[:LISTENERS])))
-            couriers = stack.enter_context(closing(Couriers(crew.dispatch, refuse=0.1, seed=seed)))
+            couriers = stack.enter_context(closing(Couriers(crew.dispatch, refuse=0.1, seed=asked.seed)))
             pulse = stack.enter_context(closing(Pulse(crew.dispatch)))
-            with closing(Traffic(crew.dispatch, DRIVERS, rate)) as traffic:
-                traffic.door = door = Door(crew.gateway_port)
-                faults = Faults(crew, traffic, seller, random.Random(seed), float(said("BATON_CHAOS_AWAY_S", "60")))
-                run = Run(crew, couriers, chosen(faults, said("BATON_CHAOS_FAULTS", "")), seed, say)
-                if not wait(crew, lambda: len(couriers.completed) >= rate, SETTLE_S):
+
+            def too_many(sent: int) -> bool:
+                return sent - len(couriers.completed) > OPEN
+
+            with closing(Traffic(crew.dispatch, DRIVERS, RATE, told=TOLD, held=too_many)) as traffic:
+                traffic.door = door = Door(crew.gateway_port, max(1, round(RATE / 5)))
+                faults = Faults(crew, traffic, seller, random.Random(asked.seed), asked.away_s)
+                run = Run(crew, couriers, chosen(faults, asked.faults), asked.seed, say)
+                if not wait(crew, lambda: len(couriers.completed) >= RATE, SETTLE_S):
                     say(f"nothing was delivered within {SETTLE_S:g} s")
-                    return 1
-                ends = time.monotonic() + minutes * 60
-                run.disturb(pulse, lambda: len(traffic.sent) >= orders if orders else time.monotonic() > ends)
-                sending_s = time.monotonic() - began
-            say(f"no more orders, {len(traffic.sent) / sending_s:.1f} a second were sent; all may finish")
+                    return None
+                began, before = time.monotonic(), traffic.count
+                ends = began + asked.minutes * 60
+                run.disturb(pulse, lambda: traffic.count >= asked.orders if asked.orders else time.monotonic() > ends)
+                sent_a_second = (traffic.count - before) / (time.monotonic() - began)
+            say(f"no more orders, {sent_a_second:.1f} a second were sent; all may finish")
             judgement = judge(
                 crew, traffic.sent, couriers.completed, faults.spoilt, door.refused, (seller, ears)
             )  # fmt: skip
             say(f"the seller was told {len(seller.heard)} things, {LISTENERS} drivers of {ears.count} offers")
             say(f"judged; restarts: {dict(crew.restarts)}")
-        print(table(run.outcomes, judgement))
-        passed = judgement.ok and not any(outcome.lost for outcome in run.outcomes.values())
-        print(f"Everything held (seed {seed})." if passed else f"BROKEN (seed {seed}).")
-        return 0 if passed else 1
+        passed = held(run.outcomes, judgement)
+        return run.outcomes, judgement
     finally:
         crew.close(keep_logs=not passed)
+
+
+def main() -> int:
+    """Exit code 1 when anything broke."""
+    said, began = os.environ.get, time.monotonic()
+    brokers, orders = int(said("BATON_CHAOS_BROKERS", "1")), int(said("BATON_CHAOS_ORDERS", "0"))
+    workers = int(said("BATON_CHAOS_WORKERS", "3" if brokers > 1 else "2"))
+    size = int(said("BATON_CHAOS_EVENING", "40000"))
+    seed, ledger = int(said("BATON_CHAOS_SEED") or time.time_ns() % 1_000_000), Ledger(said("BATON_CHAOS_LEDGER", ""))
+
+    def say(text: str) -> None:
+        print(f"{time.monotonic() - began:7.1f} s  {text}", flush=True)
+
+    while not orders or ledger.held < orders:
+        asked = Asked(
+            seed, min(orders - ledger.held, size) if orders else 0, float(said("BATON_CHAOS_MINUTES", "10")), brokers,
+            workers, said("BATON_CHAOS_FAULTS", ""), float(said("BATON_CHAOS_AWAY_S", "60")),
+        )  # fmt: skip
+        started, found = time.monotonic(), evening(asked, say)
+        if found is None:
+            return 1
+        print(table(*found))
+        ledger.add(asked, *found, time.monotonic() - started)
+        passed = held(*found)
+        print(f"Everything held (seed {seed})." if passed else f"BROKEN (seed {seed}).")
+        print(ledger.text(), flush=True)
+        if not passed or not orders:
+            return 0 if passed else 1
+        seed += 1
+    return 0
 
 
 if __name__ == "__main__":

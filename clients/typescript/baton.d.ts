@@ -673,6 +673,9 @@ export interface Pending {
   command_id: string;
   outcome: "pending";
   ask: string;
+  delivery_id?: string | null;
+  driver_id?: string | null;
+  offer_id?: string | null;
 }
 
 /** Drivers' scores with their parts. */

@@ -72,6 +72,9 @@ class Pending(Shape):
     command_id: str
     outcome: Literal["pending"]
     ask: str
+    delivery_id: str | None = None
+    driver_id: str | None = None
+    offer_id: str | None = None
 
 
 class FirstAnswer(Shape):

@@ -7,6 +7,8 @@ import time
 import uuid
 from abc import ABC, abstractmethod
 from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -18,6 +20,8 @@ from dispatch.contract.records import delivery_commands as dc
 from dispatch.contract.records import delivery_events as de
 from dispatch.contract.records.system import DriverLocation
 from dispatch.log.reach import murmur2
+
+_PING_S = 5.0
 
 
 def follower(dispatch: Dispatch, topic: topics.Topic, *, from_start: bool) -> Consumer:
@@ -142,12 +146,32 @@ class Pulse(Follower):
         return (sorted(first.values())[partitions - 1] - since_ms) / 1000 if len(first) >= partitions else None
 
 
-class Traffic:
-    """Orders at a steady rate and pings of all drivers, until closed."""
+@dataclass(frozen=True)
+class Wanted:
+    """An order to come."""
 
-    def __init__(self, dispatch: Dispatch, drivers: list[str], rate: float, ping_every_s: float = 5.0) -> None:
+    number: int
+    seller_id: str
+
+    @property
+    def delivery_id(self) -> str:
+        """What it is called by us."""
+        return identity.delivery_id(self.seller_id, f"o{self.number}")
+
+
+class Traffic:
+    """Orders at a steady rate and pings of all drivers, until closed.
+
+    `told`: every so manieth order is of the seller who is told by webhooks. `held`: whether none is to be sent now,
+    after so many; those are not made up for.
+    """
+
+    def __init__(
+        self, dispatch: Dispatch, drivers: list[str], rate: float, *, told: int = 1,
+        held: Callable[[int], bool] = lambda _sent: False,
+    ) -> None:  # fmt: skip
         self.sent: list[str] = []
-        self._dispatch, self._drivers, self._rate, self._every_s = dispatch, drivers, rate, ping_every_s
+        self._dispatch, self._drivers, self._rate, self._told, self._held = dispatch, drivers, rate, told, held
         self._number, self._hot_until_s = 1_000_000, 0.0
         self.door: Door | None = None
         """Who takes every fourth order over HTTP; None: all go through the Kafka door."""
@@ -163,6 +187,11 @@ class Traffic:
             self.sent += self.door.close()
         self._dispatch.flush()
 
+    @property
+    def count(self) -> int:
+        """Orders that were taken so far."""
+        return len(self.sent) + (len(self.door.taken) if self.door else 0)
+
     def heat(self, seconds: float) -> None:
         """For a while all orders are of one partition."""
         self._hot_until_s = time.monotonic() + seconds
@@ -173,71 +202,81 @@ class Traffic:
         assert len(names) == 1
         return names.pop()
 
-    def _next(self) -> int:
-        self._number += 1
+    def _next(self) -> Wanted:
         partitions = self._dispatch.settings.partitions
-        while time.monotonic() < self._hot_until_s:
-            if murmur2(identity.delivery_id("s1", f"o{self._number}").encode()) % partitions == 0:
-                break
+        while True:
             self._number += 1
-        return self._number
+            order = Wanted(self._number, "s1" if self._number % self._told == 0 else "s2")
+            if time.monotonic() > self._hot_until_s or murmur2(order.delivery_id.encode()) % partitions == 0:
+                return order
 
     def _run(self) -> None:
-        began = pinged = time.monotonic()
-        count = 0
+        pinged, due = time.monotonic(), time.monotonic()
         while not self._stop.wait(0.02):
             now = time.monotonic()
-            while count < (now - began) * self._rate:
-                count += 1
-                number = self._next()
-                if self.door is not None and count % 4 == 0:
-                    self.door.orders.put(number)
-                else:
-                    self.sent.append(self._dispatch.order(number, message_id=uuid.uuid4().hex))
-            if now - pinged > self._every_s:
+            while due < now:
+                due += 1 / self._rate
+                if not self._held(self.count):
+                    self._send(self._next())
+            if now - pinged > _PING_S:
                 pinged = now
                 ping(self._dispatch, self._drivers)
 
+    def _send(self, order: Wanted) -> None:
+        if self.door is not None and order.number % 4 == 0:
+            self.door.orders.put(order)
+            return
+        lat, lng = spot(order.number)
+        self.sent.append(self._dispatch.order(
+            order.number, message_id=uuid.uuid4().hex, seller_id=order.seller_id, pickup_lat=lat, pickup_lng=lng
+        ))  # fmt: skip
+
 
 class Door:
-    """A seller's program before the gateway: asks until it is answered, with the same key, and keeps what was taken."""
+    """Sellers' programs before the gateway: each asks until it is answered, with the same key. `taken` is what was."""
 
-    def __init__(self, port: int) -> None:
-        self.orders: queue.Queue[int] = queue.Queue()
+    def __init__(self, port: int, programs: int = 1) -> None:
+        self.orders: queue.Queue[Wanted] = queue.Queue()
         self.taken: list[str] = []
         self.refused: list[str] = []
         self._url = f"http://127.0.0.1:{port}/v2/orders/ready"
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="door")
-        self._thread.start()
+        self._threads = [threading.Thread(target=self._run, name=f"door {number}") for number in range(programs)]
+        for thread in self._threads:
+            thread.start()
 
     def close(self) -> list[str]:
         """The deliveries that were answered for."""
         self._stop.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
         return self.taken
 
     def _run(self) -> None:
         with httpx.Client(timeout=10) as client:
             while not self._stop.is_set():
                 try:
-                    number = self.orders.get(timeout=0.2)
+                    order = self.orders.get(timeout=0.2)
                 except queue.Empty:
                     continue
-                while not self._stop.is_set() and not self._asked(client, number):
+                while not self._stop.is_set() and not self._asked(client, order):
                     self._stop.wait(0.2)
 
-    def _asked(self, client: httpx.Client, number: int) -> bool:
+    def _asked(self, client: httpx.Client, order: Wanted) -> bool:
+        lat, lng = spot(order.number)
         body = {
-            "seller_id": "s1", "seller_order_id": f"o{number}", "order_value_minor": 2000, "currency": "EUR",
-            "pickup": {"name": "Anker", "lat": PLACE[0], "lng": PLACE[1]}, "dropoff": {"lat": 48.0123, "lng": 7.8612},
+            "seller_id": order.seller_id, "seller_order_id": f"o{order.number}", "order_value_minor": 2000,
+            "currency": "EUR", "pickup": {"name": "Anker", "lat": lat, "lng": lng},
+            "dropoff": {"lat": 48.0123, "lng": 7.8612},
         }  # fmt: skip
         try:
-            answer = client.post(self._url, json=body, headers={"idempotency-key": f"order {number}"})
+            answer = client.post(self._url, json=body, headers={"idempotency-key": f"order {order.number}"})
         except httpx.HTTPError:
             return False
         if answer.status_code in (200, 201, 202):
-            self.taken.append(answer.json()["delivery_id"])
+            if (said := answer.json().get("delivery_id")) != order.delivery_id:
+                self.refused.append(f"{answer.status_code} names {said}, and not {order.delivery_id}")
+            self.taken.append(order.delivery_id)
             return True
         if answer.status_code < 500 and answer.status_code not in (409, 429):
             self.refused.append(f"{answer.status_code} {answer.text[:200]}")
@@ -245,9 +284,13 @@ class Door:
         return False
 
 
+def spot(number: int) -> tuple[float, float]:
+    """A place within some 2 km of the town's middle, always the same for a number: degrees."""
+    return PLACE[0] + 0.03 * (number * 0.618034 % 1 - 0.5), PLACE[1] + 0.04 * (number * 0.754878 % 1 - 0.5)
+
+
 def ping(dispatch: Dispatch, drivers: list[str]) -> None:
     """Every driver says where they are."""
-    for name in drivers:
-        dispatch.send(
-            topics.DRIVER_LOCATIONS, name, DriverLocation(driver_id=name, lat=PLACE[0], lng=PLACE[1], at_ms=now_ms())
-        )
+    for number, name in enumerate(drivers):
+        lat, lng = spot(number)
+        dispatch.send(topics.DRIVER_LOCATIONS, name, DriverLocation(driver_id=name, lat=lat, lng=lng, at_ms=now_ms()))
