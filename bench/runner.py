@@ -191,7 +191,7 @@ def measure_tracking(status: dict[str, Any]) -> Figures:
 
 def measure_webhooks(status: dict[str, Any]) -> Figures:
     """How soon sellers' servers are told, beside some that hang or refuse."""
-    return {**webhooks.first_tries(status)}
+    return webhooks.first_tries(status) | webhooks.backlog(status)
 
 
 def measure_projection(addresses: Addresses) -> Figures:

@@ -7,8 +7,9 @@ by http on the loopback: a TLS handshake and the way to the seller come on top.
 import asyncio
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,21 @@ RATE, SECONDS, WARM = 50, 20, 200
 """Orders a second, for so long; orders before that, which are not counted."""
 BAD = 20
 """Other sellers, with as many orders together as the good one: half of their servers hang, half refuse."""
+WAITING, STEPS = 1_000, 3
+"""Deliveries of which a seller was not told while away, and messages of each."""
 _LIMIT_S = 60.0
+
+_BODY = '{"timestamp": "2026-11-29T00:00:00.000Z"}'
+_WAITING_LINES = (
+    "INSERT INTO webhook_lines (endpoint_id, line, state, due_at)"
+    " SELECT endpoint_id, %(line)s, 'pending', now() FROM webhook_endpoints WHERE seller_id = 'away'"
+    " ON CONFLICT DO NOTHING"
+)
+_WAITING_MESSAGES = (
+    "INSERT INTO webhook_messages (message_id, endpoint_id, line, event_type, sequence, body, at, state)"
+    " SELECT %(message_id)s, endpoint_id, %(line)s, 'delivery.created', %(sequence)s, %(body)s, now(), 'pending'"
+    " FROM webhook_endpoints WHERE seller_id = 'away'"
+)
 
 
 @contextmanager
@@ -49,6 +64,11 @@ def running() -> Iterator[dict[str, Any]]:
 def first_tries(status: dict[str, Any]) -> Figures:
     """Percentiles in ms of every message's first request; messages a second."""
     return asyncio.run(_first_tries(status))
+
+
+def backlog(status: dict[str, Any]) -> Figures:
+    """Messages a second to one seller's server that was away, and answers at once."""
+    return asyncio.run(_backlog(status))
 
 
 class _Shop:
@@ -73,6 +93,35 @@ class _Shop:
 
 
 async def _first_tries(status: dict[str, Any]) -> Figures:
+    async with _open() as (shop, url):
+        return await _measured(status, shop, url)
+
+
+async def _backlog(status: dict[str, Any]) -> Figures:
+    async with _open() as (shop, url):
+        await _registered(status, [("away", f"{url}/good")])
+        rows = [
+            {"message_id": str(uuid.uuid4()), "line": f"line {line}", "sequence": step, "body": _BODY}
+            for line in range(WAITING) for step in range(STEPS)
+        ]  # fmt: skip
+        with psycopg.connect(status["addresses"]["postgres"]) as connection:
+            for statement in (_WAITING_LINES, _WAITING_MESSAGES):
+                connection.cursor().executemany(statement, rows)
+            connection.commit()
+            began = time.monotonic()
+        while len(shop.late_ms) < len(rows):
+            if time.monotonic() - began > 10 * _LIMIT_S:
+                raise RuntimeError(f"{len(shop.late_ms)} messages of {len(rows)} came")
+            await asyncio.sleep(0.02)
+        return {
+            "messages that waited for one seller": float(len(rows)),
+            "of them told a second": len(rows) / (time.monotonic() - began),
+        }
+
+
+@asynccontextmanager
+async def _open() -> AsyncIterator[tuple[_Shop, str]]:
+    """The servers, and where they are."""
     shop, app = _Shop(), web.Application()
     for name in ("good", "hanging", "refusing"):
         app.router.add_post(f"/{name}", getattr(shop, name))
@@ -81,7 +130,7 @@ async def _first_tries(status: dict[str, Any]) -> Figures:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     try:
-        return await _measured(status, shop, f"http://127.0.0.1:{runner.addresses[0][1]}")
+        yield shop, f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
 

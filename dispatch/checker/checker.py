@@ -115,6 +115,8 @@ class Checker:
             self._commands[record.value] = command
         if command.reply_to >= 0:
             self._asked.setdefault(command.command_id, []).append(place)
+        if not isinstance(command, INTERNAL):
+            self._inputs.said(getattr(command, key), command.command_id, place)
         self._inputs.arrived(command.command_id, place, self._decisions.decided)
 
     def _order(self, record: Record, place: Place) -> None:
@@ -169,6 +171,7 @@ class Checker:
             for rule, place, sentence in self._messages.faults(frozenset(self._set_aside), quiescent=quiescent):
                 self._findings.add(rule, place, sentence)
         self._inputs.finish(quiescent=quiescent, cut=cut)
+        self._inputs.in_order(self._decisions.decided)
         self._grants(quiescent=quiescent)
         self._second_lives()
         self._answers(quiescent=quiescent)

@@ -1,8 +1,10 @@
 """What came in, beside what became of it: every record is decided, refused (a decision too) or set aside, and once."""
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
-from dispatch.checker.report import Findings, Place
+from dispatch.checker.report import NOWHERE, Findings, Place
 from dispatch.contract import identity, topics
 from dispatch.contract.records import inbound
 from dispatch.contract.records.system import DeadLetter, Decision
@@ -26,6 +28,8 @@ class Inputs:
         """Aggregate and timer of those set aside."""
         self._unreadable: list[Place] = []
         self._reached: dict[tuple[str, int], int] = {}
+        self._said: dict[tuple[str, str, int], dict[str, int]] = {}
+        """By aggregate, topic and partition: ids and offsets of the commands that came from outside, in their order."""
         self._early: dict[str, tuple[Place, Place, int, str]] = {}
         """Decided before what was read of it was sent; what it came by may be read yet, for a repeat has its id."""
         self._findings = findings
@@ -47,7 +51,13 @@ class Inputs:
             return
         name = identity.delivery_id(order.seller_id, order.seller_order_id)
         purpose = f"inbound {type(order).__name__} {order.seller_id} {order.message_id}"
-        self.arrived(identity.command_id(name, purpose), place, decided)
+        command_id = identity.command_id(name, purpose)
+        self.said(name, command_id, place)
+        self.arrived(command_id, place, decided)
+
+    def said(self, name: str, command_id: str, place: Place) -> None:
+        """Somebody outside asks something of an aggregate; each partition's in order."""
+        self._said.setdefault((name, place.topic, place.partition), {}).setdefault(command_id, place.offset)
 
     def decided(self, decision: Decision, place: Place, *, by_worker: bool) -> None:
         """A command had its decision; one that a worker gave to itself need not be in the log."""
@@ -91,6 +101,27 @@ class Inputs:
         if not cut:
             for command_id, (place, name, _) in self.unsent.items():
                 self._findings.add(12, place, f"{name} decided {command_id}, which nobody sent")
+
+    def in_order(self, decided: Mapping[str, tuple[int, Place]]) -> None:
+        """What one partition says of one aggregate is decided in its order: by its records, or by detours that follow.
+
+        What came by two partitions of a topic has two places, and is not asked for; nor is a detour by itself, nor what
+        was set aside at first.
+        """
+        inbound_ids = {one for (_, topic, _), said in self._said.items() if topic.endswith(_INPUTS[0]) for one in said}
+        times = Counter((topic, one) for (_, topic, _), said in self._said.items() for one in said)
+        for (name, topic, partition), said in self._said.items():
+            detours = frozenset[str]() if topic.endswith(_INPUTS[0]) else inbound_ids
+            last, last_id = NOWHERE, ""
+            for one, offset in said.items():
+                passed_over = times[topic, one] > 1 or one in detours or (topic, partition, offset) in self.letters
+                if one not in decided or passed_over:
+                    continue
+                place = decided[one][1]
+                if last_id and place.offset < last.offset:
+                    what = f"{one} of {name} was decided before {last_id}, which stands before it"
+                    self._findings.add(22, place, f"{what} in {topic}/{partition}")
+                last, last_id = place, one
 
     def _decided(self, command_id: str, sent: Place, place: Place, name: str, now_ms: int) -> None:
         key = (sent.topic, sent.partition)

@@ -25,6 +25,7 @@ RULES = {
     19: "a driver has granted before they are offered or hold",
     20: "each event fits what was before, and its command",
     21: "drivers, customers and operations are told what they must know",
+    22: "what is asked of one in one partition is decided in its order",
 }
 KEPT = 200
 """Violations of one rule that a report names, the first by time."""

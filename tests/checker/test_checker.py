@@ -92,6 +92,20 @@ def swapped(kind: type, nth: int = 0) -> Spoil:
     return spoil
 
 
+def exchanged(kind: type) -> Spoil:
+    """The first two records of a kind and a key change places."""
+
+    def spoil(log: Log) -> Log:
+        place = at(log, kind)
+        other = next(number for number in range(place + 1, len(log))
+                     if type(content(log[number])) is kind and log[number].key == log[place].key)  # fmt: skip
+        log = list(log)
+        log[place], log[other] = log[other], log[place]
+        return log
+
+    return spoil
+
+
 def of_state(topic: str, change: Callable[[Any], Any]) -> Spoil:
     """The last record of a state topic altered."""
 
@@ -181,6 +195,7 @@ WRONG: list[tuple[int, str, Spoil]] = [
     (21, "the end of an offer told twice", twice(offers.OfferEnded)),
     (21, "the end of an assignment not told", without(offers.AssignmentEnded)),
     (21, "a customer not told", without(Notice, kind="picked_up")),
+    (22, "the second step before the first", exchanged(dc.ReportProgress)),
 ]
 
 

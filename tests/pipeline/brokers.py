@@ -3,6 +3,7 @@
 import resource
 import socket
 import struct
+import time
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
@@ -91,9 +92,11 @@ class Brokers:
         return next((broker for broker in self.all if broker.number == leader), self.all[0])
 
     def copies(self, namespace: str) -> set[int]:
-        """How many copies the partitions of these topics have."""
-        found = AdminClient({"bootstrap.servers": self.address, "log_level": 0}).list_topics(timeout=10)
-        mine = [topic for name, topic in found.topics.items() if name.startswith(namespace)]
+        """How many copies the partitions of these topics have. A broker may hear of new topics a moment later."""
+        asked, ends, mine = AdminClient({"bootstrap.servers": self.address, "log_level": 0}), time.monotonic() + 20, []
+        while not mine and time.monotonic() < ends:
+            found = asked.list_topics(timeout=10)
+            mine = [topic for name, topic in found.topics.items() if name.startswith(namespace)]
         return {len(partition.replicas) for topic in mine for partition in topic.partitions.values()}
 
     def controller(self) -> Broker:
