@@ -17,8 +17,8 @@ import psutil
 
 ROOT = Path(__file__).parents[1]
 CORE = "dispatch/core"
-AT_ONCE = ("-n", "2", "--dist", "loadfile", "--max-worker-restart", "0")
-"""The whole in two processes, each with servers of its own: most of the time a test waits. One that crashes is not
+AT_ONCE = ("-n", "3", "--dist", "loadfile", "--max-worker-restart", "0")
+"""The whole in three processes, each with servers of its own: most of the time a test waits. One that crashes is not
 begun again: with `loadfile`, xdist 3.8 then waits for ever (pytest-dev/pytest-xdist#1378)."""
 
 AT_MOST_S = 45 * 60
