@@ -1,5 +1,7 @@
 """Doors for drivers: sign-on, shifts, breaks, offers, progress."""
 
+import asyncio
+import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request, Response
@@ -31,6 +33,8 @@ from gateways.sockets import Sockets
 from projections import queries_proof
 
 _MINUTE_MS = 60_000
+_HEARD_S, _AGAIN_S = 1.0, 0.02
+"""So long an offer that is not known may still be heard of; so often it is looked for."""
 PERSONAL = ("name", "phone", "language")
 """What a driver tells of themselves goes to the contacts, never into a command."""
 
@@ -119,7 +123,7 @@ def _offers(router: APIRouter, commander: Commander, reads: Reads, sockets: Sock
         request: Request, names: tuple[str, str], body: OfferAnswer | None, kind: type[Any], **fields: Any
     ) -> Response:
         driver_id, offer_id = names
-        delivery_id = (body and body.delivery_id) or sockets.delivery_of(offer_id) or await reads.delivery_of(offer_id)
+        delivery_id = (body and body.delivery_id) or await about(offer_id, sockets, reads)
         if not delivery_id:
             raise Problem(404, "unknown_offer", "No offer of this id is known.")
         header = await commander.header(request, "driver", driver_id, delivery_id)
@@ -138,6 +142,20 @@ def _offers(router: APIRouter, commander: Commander, reads: Reads, sockets: Sock
         """Refuses the offer; it goes to the next driver."""
         names, fields = (driver_id, offer_id), {"reason": body.reason, "note": body.note}
         return await answered(request, names, body, deliveries.RejectOffer, **fields)
+
+
+async def about(offer_id: str, sockets: Sockets, reads: Reads, limit_s: float = _HEARD_S) -> str | None:
+    """Which delivery an offer is about; None: nobody knows.
+
+    A driver's answer may be here before this gateway has read of the offer, which another one told them of: what is
+    neither heard nor in the tables is waited for.
+    """
+    found = sockets.delivery_of(offer_id) or await reads.delivery_of(offer_id)
+    ends = time.monotonic() + limit_s
+    while not found and time.monotonic() < ends:
+        await asyncio.sleep(_AGAIN_S)
+        found = sockets.delivery_of(offer_id)
+    return found or await reads.delivery_of(offer_id)
 
 
 def _hands(router: APIRouter, commander: Commander, reads: Reads) -> None:
