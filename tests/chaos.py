@@ -7,8 +7,8 @@ while 300 or ten seconds' worth of them are open), BATON_CHAOS_DRIVERS (40, or f
 BATON_CHAOS_BROKERS (1; 3: replication 3, two in sync), BATON_CHAOS_WORKERS (2; 3 with three brokers),
 BATON_CHAOS_FAULTS (parts of the names of kinds, parted by commas; clocks only when named), BATON_CHAOS_AWAY_S (60: how
 long Postgres is stopped), BATON_CHAOS_EVERY_S (10: seconds between two faults, more or less; the first comes at once),
-BATON_CHAOS_SEED (from the clock). Exit code 1 when a rule broke, an order was lost, or
-deciding did not come back after a fault.
+BATON_CHAOS_BACK_S (90: how long deciding may take to come back), BATON_CHAOS_SEED (from the clock). Exit code 1 when a
+rule broke, an order was lost, or deciding did not come back after a fault.
 """
 
 import os
@@ -47,7 +47,7 @@ OPEN = max(300, round(10 * RATE))
 """While more orders than this are not delivered, none is sent."""
 EVERY_S = float(os.environ.get("BATON_CHAOS_EVERY_S", "10"))
 MORE_OR_LESS = (0.6, 1.4)
-BACK_S = 90.0
+BACK_S = float(os.environ.get("BATON_CHAOS_BACK_S", "90"))
 """After this long without a decision in every partition, a fault counts as not survived."""
 SETTLE_S = 180.0
 LISTENERS = 5
