@@ -129,7 +129,7 @@ class Pulse(Follower):
 
     def __init__(self, dispatch: Dispatch) -> None:
         self.decided = 0
-        self._heard: deque[tuple[int, int, float]] = deque(maxlen=200_000)
+        self._heard: deque[tuple[int, int, float]] = deque(maxlen=50_000)
         super().__init__(dispatch, topics.DECISIONS, from_start=False)
 
     def take(self, message: Any) -> None:
@@ -140,9 +140,11 @@ class Pulse(Follower):
     def back_after_s(self, since_ms: int, partitions: int) -> float | None:
         """Seconds until so many partitions had a decision made after the moment; None: they have not yet."""
         first: dict[int, float] = {}
-        for partition, stamp_ms, heard_ms in tuple(self._heard):
+        for partition, stamp_ms, heard_ms in reversed(tuple(self._heard)):
+            if heard_ms < since_ms:
+                break
             if stamp_ms > since_ms:
-                first.setdefault(partition, heard_ms)
+                first[partition] = heard_ms
         return (sorted(first.values())[partitions - 1] - since_ms) / 1000 if len(first) >= partitions else None
 
 
