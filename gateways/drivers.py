@@ -62,7 +62,7 @@ def _duty(router: APIRouter, commander: Commander, reads: Reads) -> None:
             told = {name: getattr(body, name) for name in PERSONAL}
             contact = Contact(subject_id=OF_DRIVER + driver_id, address="", **told)
             check(contact)
-            commander.log.send(topics.CONTACTS, contact.subject_id, contact)
+            await commander.log.put(topics.CONTACTS, contact.subject_id, contact)
         return answer
 
     @router.post("/v2/drivers/{driver_id}/shift/start")

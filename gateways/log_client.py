@@ -16,7 +16,39 @@ from dispatch.log.reading import watermarks
 from gateways.problems import unreachable
 from gateways.tail import tail
 
+_PUT_S = 5.0
 logger = logs.get("gateways.log_client")
+
+
+class Posted:
+    """A record on its way. `taken`: Kafka has it; read from any thread."""
+
+    __slots__ = ("_client", "_settled", "taken")
+
+    def __init__(self, client: "LogClient") -> None:
+        self._client = client
+        self._settled: asyncio.Future[None] | None = None
+        self.taken = False
+
+    def delivered(self, error: KafkaError | None, _message: Message) -> None:
+        """Kafka's answer, on the client's thread."""
+        self.taken = error is None
+        self._client.heard(error)
+        settled = self._settled
+        if settled is not None:
+            settled.get_loop().call_soon_threadsafe(_settle, settled)
+
+    async def taken_within(self, limit_s: float) -> bool:
+        """Waits for Kafka's answer; whether it has taken the record."""
+        settled = self._settled = asyncio.get_running_loop().create_future()
+        if not self.taken:  # an answer before the line above woke nobody; one that was a refusal is waited for in vain
+            await asyncio.wait({settled}, timeout=limit_s)
+        return self.taken
+
+
+def _settle(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 class LogClient:
@@ -61,18 +93,35 @@ class LogClient:
             thread.join(5)
         self._producer.flush(5)
 
-    def send(self, topic: topics.Topic, key: str, record: msgspec.Struct) -> None:
-        """Queues a record. Raises Problem 503 when the queue is full."""
+    def send(self, topic: topics.Topic, key: str, record: msgspec.Struct) -> "Posted":
+        """Queues a record, which Kafka may never take: for signs of life. Raises Problem 503 when the queue is full."""
+        posted = Posted(self)
         try:
             self._producer.produce(
-                self._namespace + topic.name, codec.encode(record), key.encode(), on_delivery=self._delivered
+                self._namespace + topic.name, codec.encode(record), key.encode(), on_delivery=posted.delivered
             )
         except (BufferError, KafkaException) as error:
             raise unreachable("Kafka") from error
+        return posted
+
+    async def put(self, topic: topics.Topic, key: str, record: msgspec.Struct, timeout_s: float = _PUT_S) -> None:
+        """Sends a record and waits until Kafka has it. Raises Problem 503: it may not have it, or have it later."""
+        posted = self.send(topic, key, record)
+        if not await posted.taken_within(timeout_s):
+            raise unreachable("Kafka")
 
     async def ask(self, topic: topics.Topic, key: str, command: Any, timeout_s: float) -> Reply | None:
-        """Sends a command and waits for its decision; None: not decided in time."""
-        return await self.wait(command.command_id, "decided", timeout_s, lambda: self.send(topic, key, command))
+        """Sends a command and waits for its decision; None: not decided in time, but Kafka has it.
+
+        Raises Problem 503 when Kafka has not taken it in time: it may take it later, or never, so nothing is promised.
+        """
+        posted: list[Posted] = []
+        reply = await self.wait(
+            command.command_id, "decided", timeout_s, lambda: posted.append(self.send(topic, key, command))
+        )
+        if reply is None and not posted[0].taken:
+            raise unreachable("Kafka")
+        return reply
 
     async def wait(
         self, command_id: str, stage: str, timeout_s: float, begin: Callable[[], None] = lambda: None
@@ -106,7 +155,8 @@ class LogClient:
         while not self._stopping.is_set():
             self._producer.poll(0.1)
 
-    def _delivered(self, error: KafkaError | None, _message: Message) -> None:
+    def heard(self, error: KafkaError | None) -> None:
+        """Whether Kafka takes what is sent, for /ready."""
         self._states["commands"] = "up" if error is None else error.str()
         if error is not None:
             logger.error("kafka_error", reason=error.str())

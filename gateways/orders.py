@@ -48,7 +48,7 @@ def routes(commander: Commander, links: Links) -> APIRouter:
         where = f"/v2/deliveries/{command.delivery_id}"
         if reply is None or reply.outcome != "accepted" or "idempotency-key" in request.headers:
             return outcome(command, reply, where, created=True)
-        made = links.issue(command.delivery_id, command.actor_id)  # not with a key, for such an answer is kept
+        made = await links.issue(command.delivery_id, command.actor_id)  # not with a key, for such an answer is kept
         return json({**told(command, reply), "tracking_url": made.url}, 201)
 
     @router.post("/v2/orders", status_code=201)
@@ -98,7 +98,7 @@ async def _taken(commander: Commander, command: Any, contact: Contact, timeout_s
     Undecided in time, it is sent too. Whoever gets no answer asks again, and so sends it again.
     """
     reply = await commander.ask(DELIVERIES, command.delivery_id, command, timeout_s)
-    commander.log.send(topics.CONTACTS, command.delivery_id, contact)
+    await commander.log.put(topics.CONTACTS, command.delivery_id, contact)
     return reply
 
 

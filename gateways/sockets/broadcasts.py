@@ -50,7 +50,7 @@ class Broadcasts:
             problem = Problem(429, "broadcast_too_soon", f"{to} was told something just now; again in {left_s} s.")
             problem.headers = {"retry-after": str(left_s)}
             raise problem
-        self._log.send(topics.ZONE_REQUESTS, to, record)
+        await self._log.put(topics.ZONE_REQUESTS, to, record)
         return record.broadcast_id
 
 

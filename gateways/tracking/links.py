@@ -44,10 +44,10 @@ class Links:
         """Where a customer follows the delivery."""
         return self._base + token
 
-    def issue(self, delivery_id: str, by: str) -> Made:
-        """A link, on its way into the log. Raises Problem 503 when Kafka takes nothing."""
+    async def issue(self, delivery_id: str, by: str) -> Made:
+        """A link, in the log. Raises Problem 503 when Kafka takes nothing."""
         token, link = new_link(delivery_id, by, now_ms(), self._after_s)
-        self._send(link)
+        await self._put(link)
         return Made(token, self.url_of(token), link.expires_at_ms)
 
     async def opened(self, made: Made) -> None:
@@ -87,13 +87,13 @@ class Links:
                 token_hash=row["token_hash"], delivery_id=delivery_id, after_s=row["after_s"],
                 issued_at_ms=_ms(row["issued_at"]), issued_by=row["issued_by"], expires_at_ms=_ms(row["expires_at"]),
             )  # fmt: skip
-            self._send(replace(link, revoked_at_ms=now_ms(), revoked_by=by))
+            await self._put(replace(link, revoked_at_ms=now_ms(), revoked_by=by))
             self._known.pop(link.token_hash, None)
         return len(rows)
 
-    def _send(self, link: TrackingLink) -> None:
+    async def _put(self, link: TrackingLink) -> None:
         check(link)
-        self._log.send(topics.TRACKING_LINKS, link.token_hash, link)
+        await self._log.put(topics.TRACKING_LINKS, link.token_hash, link)
 
 
 def unknown_order() -> Problem:

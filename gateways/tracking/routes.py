@@ -140,7 +140,7 @@ def _of_links(tracking: Tracking) -> APIRouter:
         """A new link for the customer. Its token is shown now and never again; only its hash is kept."""
         await tracking.row(delivery_id)
         request.state.keep_answer = False  # the token is kept nowhere
-        made = links.issue(delivery_id, principal.of(request).subject)
+        made = await links.issue(delivery_id, principal.of(request).subject)
         await links.opened(made)
         expires = words.iso(made.expires_at_ms)
         return json({"delivery_id": delivery_id, "tracking_url": made.url, "token": made.token, "expires_at": expires},

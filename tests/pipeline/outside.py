@@ -8,6 +8,7 @@ from shops import Came, Shop
 
 from baton.client.socket import DriverSocket
 from dispatch.contract import codec, topics
+from dispatch.contract.records.delivery_events import DeliveryCreated
 from dispatch.contract.records.offers import OfferCreated
 from dispatch.log.reading import read_all
 from dispatch.webhooks.kinds import TOLD
@@ -63,7 +64,11 @@ class Seller:
     def missing(self) -> list[str]:
         """What the log has told of since it registered, and was not heard; what was heard out of order."""
         events = self._dispatch.read(topics.DELIVERY_EVENTS)
-        wanted = {(one.delivery_id, one.version) for one in events if type(one) in TOLD and one.at_ms > self.since_ms}
+        mine = {one.delivery_id for one in events if isinstance(one, DeliveryCreated) and one.order.seller_id == SELLER}
+        wanted = {
+            (one.delivery_id, one.version)
+            for one in events if one.delivery_id in mine and type(one) in TOLD and one.at_ms > self.since_ms
+        }  # fmt: skip
         with self._lock:
             heard = list(self.heard)
             ids = list(self.heard.values())
