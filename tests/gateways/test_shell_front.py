@@ -117,7 +117,7 @@ def test_an_address_whose_sign_in_fails_without_end_waits() -> None:
 
     statuses = asyncio.run(many())
     assert statuses[:50] == [401] * 50
-    assert statuses[-1] == 429
+    assert 429 in statuses[50:], "one is forgiven about every second"
     assert Refusals().refused("192.0.2.1") is None
 
 
