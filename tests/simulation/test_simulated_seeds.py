@@ -161,10 +161,10 @@ def test_a_process_that_is_killed_ends_the_command_with_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def killed(*_: object, **__: object) -> None:
-        servers = {one for one in psutil.Process().children() if "multiprocessing.forkserver" in str(one.cmdline())}
-        for child in (child for server in servers for child in server.children()):
-            with suppress(psutil.NoSuchProcess):
-                child.kill()
+        for one in psutil.Process().children():
+            with suppress(psutil.NoSuchProcess):  # others of this process' children end meanwhile
+                for child in one.children() if "multiprocessing.forkserver" in str(one.cmdline()) else ():
+                    child.kill()
 
     monkeypatch.setattr("rich.progress.Progress.update", killed)
     monkeypatch.setattr(sys, "argv", ["baton", "simulate", "--seeds", "200", "--jobs", "2"])
