@@ -23,16 +23,17 @@ logger = logs.get("gateways.log_client")
 class Posted:
     """A record on its way. `taken`: Kafka has it; read from any thread."""
 
-    __slots__ = ("_client", "_settled", "taken")
+    __slots__ = ("_answered", "_client", "_settled", "taken")
 
     def __init__(self, client: "LogClient") -> None:
         self._client = client
         self._settled: asyncio.Future[None] | None = None
-        self.taken = False
+        self._answered = self.taken = False
 
     def delivered(self, error: KafkaError | None, _message: Message) -> None:
         """Kafka's answer, on the client's thread."""
         self.taken = error is None
+        self._answered = True
         self._client.heard(error)
         settled = self._settled
         if settled is not None:
@@ -41,7 +42,7 @@ class Posted:
     async def taken_within(self, limit_s: float) -> bool:
         """Waits for Kafka's answer; whether it has taken the record."""
         settled = self._settled = asyncio.get_running_loop().create_future()
-        if not self.taken:  # an answer before the line above woke nobody; one that was a refusal is waited for in vain
+        if not self._answered:  # before the line above it woke nobody
             await asyncio.wait({settled}, timeout=limit_s)
         return self.taken
 

@@ -169,18 +169,19 @@ def judge(
     if letters != spoilt:
         wrong.append(f"{letters} records were set aside, {spoilt} were spoilt")
     wrong += [f"the gateway refused an order: {said}" for said in refused[:3]]
-    told = -1
-    while len(outsiders[0].heard) > told and not all_told(crew, outsiders):  # as long as more is told
+    told, unheard = -1, missing(crew, outsiders)
+    while unheard and len(outsiders[0].heard) > told:  # as long as more is told
         told = len(outsiders[0].heard)
         wait(crew, lambda: False, 30)
-    wrong += [said for who in outsiders for said in who.missing()[:3]]
+        unheard = missing(crew, outsiders)
+    wrong += unheard
     return Judgement(report, len(set(sent) - completed), len(sent), [*wrong, *differences(settings)])
 
 
-def all_told(crew: Crew, outsiders: tuple[Seller, Ears]) -> bool:
-    """Whether those outside heard everything; keeps the crew running, for it takes a moment to look."""
+def missing(crew: Crew, outsiders: tuple[Seller, Ears]) -> list[str]:
+    """What those outside did not hear; keeps the crew running, for it takes a moment to look."""
     crew.keep()
-    return not any(who.missing() for who in outsiders)
+    return [said for who in outsiders for said in who.missing()[:3]]
 
 
 def _index_full(crew: Crew) -> bool:

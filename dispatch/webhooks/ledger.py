@@ -4,7 +4,6 @@ A claim of a line is committed before anything leaves; a report of an older clai
 reports on lapses, and its message is sent again under the same id (docs/decisions/0015-webhooks-in-lines.md).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -53,30 +52,6 @@ _NEXT = (
     " state = CASE WHEN EXISTS (SELECT FROM webhook_messages m WHERE m.endpoint_id = l.endpoint_id"
     "  AND m.line = l.line AND m.state = 'pending') THEN 'pending' ELSE 'idle' END"
     " WHERE endpoint_id = %(endpoint_id)s AND line = %(line)s RETURNING state"
-)
-
-_GIVEN = (
-    " FROM unnest(%(endpoints)s::uuid[], %(lines)s::text[], %(claims)s::bigint[], %(messages)s::uuid[],"
-    " %(at)s::timestamptz[], %(statuses)s::int[], %(took_ms)s::int[])"
-    " AS given (endpoint_id, line, claim, message_id, at, status, took_ms)"
-)
-_HELD = (
-    "SELECT l.endpoint_id::text, l.line" + _GIVEN + " JOIN webhook_lines l USING (endpoint_id, line)"
-    " WHERE l.claim = given.claim AND l.state = 'claimed' ORDER BY l.endpoint_id, l.line FOR UPDATE OF l"
-)
-_SENT = (
-    "WITH given AS (SELECT *" + _GIVEN + "), done AS ("
-    " UPDATE webhook_messages m SET state = 'sent', attempts = attempts + 1, reason = '', ended_at = now()"
-    "  FROM given WHERE m.message_id = given.message_id AND m.state = 'pending')"
-    " INSERT INTO webhook_attempts (message_id, endpoint_id, at, outcome, status, reason, took_ms)"
-    " SELECT message_id, endpoint_id, at, 'sent', status, '', took_ms FROM given"
-)
-_ON = (
-    "UPDATE webhook_lines l SET claimed_at = NULL, due_at = clock_timestamp(),"
-    " state = CASE WHEN EXISTS (SELECT FROM webhook_messages m WHERE m.endpoint_id = l.endpoint_id"
-    "  AND m.line = l.line AND m.state = 'pending') THEN 'pending' ELSE 'idle' END"
-    " FROM unnest(%(endpoints)s::uuid[], %(lines)s::text[]) AS given (endpoint_id, line)"
-    " WHERE l.endpoint_id = given.endpoint_id AND l.line = given.line"
 )
 
 
@@ -140,36 +115,6 @@ async def report(connection: Connection, claimed: Claimed, tried: Tried | None) 
             await _judged(connection, claimed, tried)
         await connection.execute(_NEXT, values | {"pause_s": tried.pause_s if tried else 0.0})
     return True
-
-
-async def report_sent(connection: Connection, told: Sequence[tuple[Claimed, Tried]]) -> set[tuple[str, str]]:
-    """Notes that these messages were taken, all in one transaction, and lets their lines go on.
-
-    Gives endpoint and line of those whose claim had not lapsed; of the others nothing changes. The locks come first, in
-    the order of whoever puts messages into lines, and by themselves: what follows sees what was put in before.
-    """
-    async with connection.transaction():
-        found = await connection.execute(_HELD.encode(), _columns(told))
-        held: set[tuple[str, str]] = set(await found.fetchall())
-        mine = [(claimed, tried) for claimed, tried in told if (claimed.endpoint_id, claimed.line) in held]
-        if mine:
-            values = _columns(mine)
-            await connection.execute(_SENT.encode(), values)
-            await connection.execute(_ON.encode(), values)
-        if well := sorted({claimed.endpoint_id for claimed, _ in mine if claimed.failures}):
-            await connection.execute(
-                "UPDATE webhook_endpoints SET failures = 0 WHERE endpoint_id = ANY(%s::uuid[])", (well,)
-            )
-    return held
-
-
-def _columns(told: Sequence[tuple[Claimed, Tried]]) -> Row:
-    return {
-        "endpoints": [claimed.endpoint_id for claimed, _ in told], "lines": [claimed.line for claimed, _ in told],
-        "claims": [claimed.claim for claimed, _ in told], "messages": [claimed.message_id for claimed, _ in told],
-        "at": [tried.at for _, tried in told], "statuses": [tried.status for _, tried in told],
-        "took_ms": [tried.took_ms for _, tried in told],
-    }  # fmt: skip
 
 
 async def _judged(connection: Connection, claimed: Claimed, tried: Tried) -> None:

@@ -27,7 +27,6 @@ _RECOVER_S, _FORGET_S = 1.0, 3_600.0
 GONE = 410
 logger = logs.get("dispatch.webhooks.sender")
 Pool = AsyncConnectionPool[psycopg.AsyncConnection[Any]]
-Told = tuple[Claimed, Tried, asyncio.Future[bool]]
 Reached = Callable[[str], None]
 """Told each step, for tests that end the process there."""
 
@@ -43,8 +42,6 @@ class Sender:
         self._claim_s = 2 * settings.webhook_timeout_s + 1
         self._loop: asyncio.AbstractEventLoop | None = None
         self._new = asyncio.Event()
-        self._taken: asyncio.Queue[Told] = asyncio.Queue()
-        """What was taken and is still to be noted: all that is there goes into one transaction."""
         self._recovered = self._forgot = 0.0
         self.state = "starting"
 
@@ -68,7 +65,6 @@ class Sender:
         under_way: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(AT_ONCE, "resolver"))  # a slow name server holds up its own
-        noting = asyncio.create_task(self._note_taken(pool))
         try:
             while not stop.is_set():
                 self._new.clear()
@@ -83,7 +79,6 @@ class Sender:
                 await asyncio.wait(under_way)
         finally:
             self._loop = None
-            noting.cancel()
             await post.close()
             await pool.close()
 
@@ -117,7 +112,8 @@ class Sender:
             self._reached("claimed")
             tried = await self._try(post, claimed) if claimed.message_id is not None else None
             self._reached("sent")
-            reported = await self._reported(pool, claimed, tried)
+            async with pool.connection() as connection:
+                reported = await ledger.report(connection, claimed, tried)
             self._reached("reported")
             if tried is not None:
                 self._counted(claimed, tried, reported)
@@ -126,31 +122,6 @@ class Sender:
             self._lost(error)
         except Exception as error:  # noqa: BLE001 -- one message must not end the sending of the others
             logger.error("webhook_failed", message=claimed.message_id, reason=type(error).__name__)
-
-    async def _reported(self, pool: Pool, claimed: Claimed, tried: Tried | None) -> bool:
-        """Whether the claim had not lapsed. Raises psycopg.Error or PoolTimeout: nothing is noted."""
-        if tried is not None and tried.outcome == "sent":
-            noted = asyncio.get_running_loop().create_future()
-            self._taken.put_nowait((claimed, tried, noted))
-            return bool(await noted)
-        async with pool.connection() as connection:
-            return await ledger.report(connection, claimed, tried)
-
-    async def _note_taken(self, pool: Pool) -> None:
-        """Until cancelled; while one transaction is under way the next gathers."""
-        while True:
-            told = [await self._taken.get()]
-            while not self._taken.empty():
-                told.append(self._taken.get_nowait())
-            try:
-                async with pool.connection() as connection:
-                    held = await ledger.report_sent(connection, [(claimed, tried) for claimed, tried, _ in told])
-            except Exception as error:  # noqa: BLE001 -- raised again by each of those who wait
-                for _, _, noted in told:
-                    noted.set_exception(error)
-            else:
-                for claimed, _, noted in told:
-                    noted.set_result((claimed.endpoint_id, claimed.line) in held)
 
     async def _try(self, post: Post, claimed: Claimed) -> Tried:
         now, began = datetime.now(UTC), time.monotonic()

@@ -47,6 +47,15 @@ def follower(dispatch: Dispatch, topic: topics.Topic, *, from_start: bool) -> Co
     return consumer
 
 
+def told_of(failed: list[Exception], run: Callable[[], None]) -> None:
+    """What a thread does; what ends it is kept for whoever closes it, who would not hear of it otherwise."""
+    try:
+        run()
+    except Exception as error:
+        failed.append(error)
+        raise
+
+
 class Follower(ABC):
     """A thread that takes every record of a topic until closed. What goes wrong in it is raised by `close`."""
 
@@ -55,7 +64,7 @@ class Follower(ABC):
         self._consumer = follower(dispatch, topic, from_start=from_start)
         self._stop = threading.Event()
         self._failed: list[Exception] = []
-        self._thread = threading.Thread(target=self._run, name=type(self).__name__)
+        self._thread = threading.Thread(target=told_of, args=(self._failed, self._run), name=type(self).__name__)
         self._thread.start()
 
     @abstractmethod
@@ -71,17 +80,13 @@ class Follower(ABC):
             raise self._failed[0]
 
     def _run(self) -> None:
-        try:
-            while not self._stop.is_set():
-                for message in self._consumer.consume(500, 0.05):
-                    error = message.error()
-                    if error is None:
-                        self.take(message)
-                    elif error.code() == KafkaError.OFFSET_OUT_OF_RANGE or error.fatal():
-                        raise AssertionError(f"the log lost records: {error.str()}")
-        except Exception as error:
-            self._failed.append(error)
-            raise
+        while not self._stop.is_set():
+            for message in self._consumer.consume(500, 0.05):
+                error = message.error()
+                if error is None:
+                    self.take(message)
+                elif error.code() == KafkaError.OFFSET_OUT_OF_RANGE or error.fatal():
+                    raise AssertionError(f"the log lost records: {error.str()}")
 
 
 class Couriers(Follower):
@@ -178,7 +183,8 @@ class Traffic:
         self.door: Door | None = None
         """Who takes every fourth order over HTTP; None: all go through the Kafka door."""
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="traffic")
+        self._failed: list[Exception] = []
+        self._thread = threading.Thread(target=told_of, args=(self._failed, self._run), name="traffic")
         self._thread.start()
 
     def close(self) -> None:
@@ -188,6 +194,8 @@ class Traffic:
         if self.door is not None:
             self.sent += self.door.close()
         self._dispatch.flush()
+        if self._failed:
+            raise self._failed[0]
 
     @property
     def count(self) -> int:
@@ -243,15 +251,21 @@ class Door:
         self.refused: list[str] = []
         self._url = f"http://127.0.0.1:{port}/v2/orders/ready"
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, name=f"door {number}") for number in range(programs)]
+        self._failed: list[Exception] = []
+        self._threads = [
+            threading.Thread(target=told_of, args=(self._failed, self._run), name=f"door {number}")
+            for number in range(programs)
+        ]
         for thread in self._threads:
             thread.start()
 
     def close(self) -> list[str]:
-        """The deliveries that were answered for."""
+        """The deliveries that were answered for. Raises what ended one of the programs."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
+        if self._failed:
+            raise self._failed[0]
         return self.taken
 
     def _run(self) -> None:
