@@ -9,6 +9,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -62,8 +63,36 @@ def logging_as_at_first() -> Iterator[None]:
     structlog.contextvars.clear_contextvars()
 
 
+_LAST_WORDS = "BATON_TESTS_LAST_WORDS"
+"""Where a process of tests that crashes writes its threads' stacks, told near the end of what is printed."""
+_crashed: list[str] = []
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """After pytest's own plugin, which has each process write where its neighbours do."""
+    name = os.environ.get("PYTEST_XDIST_WORKER")
+    if name is None:
+        os.environ[_LAST_WORDS] = tempfile.mkdtemp(prefix="baton-last-words-")
+        config.add_cleanup(lambda: shutil.rmtree(os.environ[_LAST_WORDS], ignore_errors=True))
+    else:
+        faulthandler.enable((Path(os.environ[_LAST_WORDS]) / name).open("w"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """How a process of tests crashed: xdist says only that it did."""
+    if error:
+        name, process = node.gateway.id, getattr(node.gateway._io, "popen", None)
+        code = process.wait(10) if process else "unknown"
+        _crashed.append(f"{name} ended with exit code {code} (negative: of that signal)")
+        _crashed.append((Path(os.environ[_LAST_WORDS]) / name).read_text())
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How much was visited where a test visits everything there is."""
+    """How much was visited where a test visits everything there is; how a process crashed."""
+    for line in _crashed:
+        terminalreporter.write_line(line)
     for report in terminalreporter.stats.get("passed", ()):
         for what, count in report.user_properties:
             terminalreporter.write_line(f"{count:,} {what}: {report.nodeid.rpartition('[')[2].rstrip(']')}")

@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +85,16 @@ def dead_letter_record(letter: DeadLetter, worker: str) -> DeadLetterRecord:
     )
 
 
-def run(settings: Settings, stop: threading.Event) -> None:
-    """Works until stopped. Raises Fenced when another process has taken the slot."""
+def end_process() -> None:
+    """At once, for a restart; nothing is tidied up, since that would hang too."""
+    os._exit(75)
+
+
+def run(settings: Settings, stop: threading.Event, when_hung: Callable[[], None] = end_process) -> None:
+    """Works until stopped. Raises Fenced when another process has taken the slot.
+
+    `when_hung` is called in the thread of the watchdog; whoever has more than a worker in its process gives another.
+    """
     rest_the_collector()
     at = settings.kafka, settings.namespace
     rules, board, money, standing, arrivals = Rules(), ZoneBoard(), PriceBoard(), Standing(), Arrivals()
@@ -113,7 +121,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     worker = Worker(host, app, probe=crash_probe(os.environ.get(CRASH_AT, "")))
     health = HealthServer(settings.health_port, worker.parts)
     logs.get("dispatch.processors").info("started", process=f"worker-{settings.slot}")
-    threading.Thread(target=_watch, args=(worker, stop), name="watchdog", daemon=True).start()
+    threading.Thread(target=watch, args=(worker, stop, when_hung), name="watchdog", daemon=True).start()
     try:
         worker.run(stop)
     finally:
@@ -124,12 +132,13 @@ def run(settings: Settings, stop: threading.Event) -> None:
         index.close()
 
 
-def _watch(worker: Worker, stop: threading.Event) -> None:
-    """Ends the process when the client hangs inside a transaction: the log has all that is needed to go on."""
+def watch(worker: Worker, stop: threading.Event, when_hung: Callable[[], None]) -> None:
+    """Says when the client hangs inside a transaction: the log has all that another process needs to go on."""
     while not stop.wait(1.0):
         if worker.open_for_s() > HANGS_AFTER_S:
             logs.get("dispatch.processors").error("failed", process="worker", reason="a transaction hung")
-            os._exit(75)
+            when_hung()
+            return
 
 
 def crash_probe(where: str) -> "CrashProbe":

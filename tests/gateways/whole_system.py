@@ -39,7 +39,7 @@ class System:
         self.stop = threading.Event()
         settings = self.settings
         runs = {
-            "worker": lambda: worker_service.run(settings, self.stop),
+            "worker": lambda: worker_service.run(settings, self.stop, when_hung=lambda: None),
             "streams": lambda: geo_feed.run(settings, self.stop),
             "projector": lambda: projector_service.run(settings.kafka, dsn, settings.namespace, 0, self.stop),
         }

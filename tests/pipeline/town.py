@@ -66,7 +66,7 @@ class Town:
         """Starts parts of the system."""
         settings, stop = self.settings, self._stop
         runs = {
-            "worker": lambda: worker_service.run(settings, stop),
+            "worker": lambda: worker_service.run(settings, stop, when_hung=lambda: None),
             "streams": lambda: geo_feed.run(settings, stop),
             "eta": lambda: eta_tracker.run(settings, stop),
             "projector": lambda: projector_service.run(settings.kafka, settings.postgres, settings.namespace, 0, stop),
