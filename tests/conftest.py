@@ -1,6 +1,7 @@
 """The real servers, once for the whole run; a namespace and a database of its own for whoever wants one."""
 
 import faulthandler
+import io
 import os
 import shutil
 import signal
@@ -9,7 +10,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 import psycopg
 import pytest
@@ -55,12 +56,26 @@ def database(servers: Addresses) -> Iterator[str]:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
+class _StandardOutput(io.TextIOBase):
+    """Standard output by its number. A test that has `capfd` swaps and empties the file behind `sys.stdout`; CPython
+    (3.11) ends with a segmentation fault when a thread of a system that runs in this process prints to it meanwhile."""
+
+    def write(self, text: str) -> int:
+        os.write(1, text.encode(errors="backslashreplace"))
+        return len(text)
+
+
+def _log_as_at_first() -> None:
+    structlog.reset_defaults()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=cast(TextIO, _StandardOutput())))
+    structlog.contextvars.clear_contextvars()
+
+
 @pytest.fixture(autouse=True)
 def logging_as_at_first() -> Iterator[None]:
     """What a test sets up for logging does not outlive it: its captured streams are closed."""
     yield
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
+    _log_as_at_first()
 
 
 _LAST_WORDS = "BATON_TESTS_LAST_WORDS"
@@ -71,6 +86,7 @@ _crashed: list[str] = []
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """After pytest's own plugin, which has each process write where its neighbours do."""
+    _log_as_at_first()
     name = os.environ.get("PYTEST_XDIST_WORKER")
     if name is None:
         os.environ[_LAST_WORDS] = tempfile.mkdtemp(prefix="baton-last-words-")
