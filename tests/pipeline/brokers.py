@@ -12,7 +12,6 @@ from links import Link, Links
 from deploy.local import Kafka
 from deploy.local.ports import free_port
 
-_HEAP = "256m"
 _DESCRIBE_QUORUM = 55
 _METADATA = b"__cluster_metadata"
 
@@ -35,11 +34,6 @@ class Broker(Kafka):
     def fill_the_disk(self) -> None:
         """Every write of the process fails from now on, as on a full disk; the next process is not limited."""
         resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
-
-    def java(self) -> list[str]:
-        """With a small heap."""
-        super().java()
-        return self._java(_HEAP)
 
     def _quorum(self) -> list[str]:
         return []

@@ -33,6 +33,7 @@ def follower(dispatch: Dispatch, topic: topics.Topic, *, from_start: bool) -> Co
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "auto.offset.reset": "earliest",
+            "fetch.min.bytes": 10_000,
             "fetch.wait.max.ms": 20,
             "reconnect.backoff.max.ms": 500,
             "log_level": 0,

@@ -54,7 +54,8 @@ class Crew:
         }
         self.addresses = Addresses(direct.kafka, self._by_link("postgres", direct.postgres),
                                    self._by_link("valkey", direct.valkey))  # fmt: skip
-        self.dispatch = Dispatch(self.addresses, f"c{uuid.uuid4().hex[:6]}.", self.folder)
+        partitions = 4 if brokers == 1 else workers  # each that a transaction touches costs every broker
+        self.dispatch = Dispatch(self.addresses, f"c{uuid.uuid4().hex[:6]}.", self.folder, partitions)
         copies = self.brokers.copies(self.dispatch.namespace)
         assert copies == {brokers}, f"topics have {copies} copies, {brokers} brokers are there"
         setup.publish_policy(self.dispatch.settings, POLICY)

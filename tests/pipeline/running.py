@@ -38,10 +38,10 @@ def now_ms() -> int:
 class Dispatch:
     """One namespace: what is sent to it and read from it."""
 
-    def __init__(self, servers: Addresses, namespace: str, home: Path) -> None:
+    def __init__(self, servers: Addresses, namespace: str, home: Path, partitions: int = 4) -> None:
         self.settings = Settings(
             kafka=servers.kafka, postgres=servers.postgres, valkey=servers.valkey, namespace=namespace, home=home,
-            partitions=4, reply_slots=2,
+            partitions=partitions, reply_slots=2,
         )  # fmt: skip
         self.namespace = namespace
         setup.create_topics(self.settings)
