@@ -261,6 +261,17 @@ def test_when_nobody_answers_that_is_the_answer() -> None:
     assert Chain(Scripted(False), None).search([a_need()])[0].failed
 
 
+def test_what_was_answered_stays_when_the_index_fails_at_the_rest_of_a_batch() -> None:
+    chain = Chain(Scripted(True, False, True), Scripted(False))
+    assert [result.failed for result in chain.search([a_need()] * 60)] == [False] * 25 + [True] * 25 + [False] * 10
+
+
+def test_an_index_that_fails_is_not_asked_for_the_rest_of_a_large_batch() -> None:
+    first, second = Scripted(*[False] * 99), Scripted(*[False] * 99)
+    assert all(result.failed for result in Chain(first, second).search([a_need()] * 1_000))
+    assert (first.asked, second.asked) == (3, 3)
+
+
 def test_the_breaker_opens_after_three_failures_and_tries_again_after_a_while() -> None:
     now = [0.0]
     first = Scripted(False, False, False, True)

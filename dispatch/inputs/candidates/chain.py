@@ -15,6 +15,9 @@ from dispatch.metrics.lookups import CANDIDATES
 
 logger = logs.get("dispatch.inputs.candidates")
 
+_TOGETHER = 25
+"""Needs that stand or fall together, in one question to an index; its time limit is for each question."""
+
 
 class Breaker:
     """Opens after so many failures in a row, for a while; then one try decides."""
@@ -48,7 +51,12 @@ class Chain:
             self._steps.append(("second", second, Breaker()))
 
     def search(self, needs: Sequence[SearchNeed]) -> list[SearchResult]:
-        """All answers, in order."""
+        """All answers, in order. What an index answered stays when it fails at what comes after: else a batch that a
+        slow index just does not get through would fail whole, be searched again whole, and be slow again."""
+        parts = (needs[at : at + _TOGETHER] for at in range(0, len(needs), _TOGETHER))
+        return [answer for part in parts for answer in self._answers(part)]
+
+    def _answers(self, needs: Sequence[SearchNeed]) -> list[SearchResult]:
         for source, index, breaker in self._steps:
             if not breaker.lets_through():
                 continue

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Generator, Sequence
+from functools import lru_cache
 from math import ceil
 from typing import Any, TypeVar
 
@@ -18,19 +19,20 @@ _RING_M = 2_000
 _MOST_RINGS = 40
 _SPARE_S = 0.5
 """Beyond the server's own time limit."""
-_AT_ONCE = 25
-"""Needs in one query; the time limit is for each."""
 _SPARE = 40
 """Rows beyond the limit and the excluded: other vehicles, and some who are busy."""
 _COLUMNS = """driver_id, lat, lng, vehicle, capacity, holds, rating, availability,
        coalesce((extract(epoch FROM last_assigned_at) * 1000)::bigint, 0), preferred_in, unavailable_in"""
 _QUERY = f"""
+WITH wanted AS MATERIALIZED (
+    SELECT need, cells::bigint[] AS cells, at_lat, at_lng, most, zone
+    FROM unnest(%s::int[], %s::text[], %s::float8[], %s::float8[], %s::int[], %s::text[])
+        AS asked(need, cells, at_lat, at_lng, most, zone))
 SELECT wanted.need, near.*
-FROM unnest(%s::int[], %s::text[], %s::float8[], %s::float8[], %s::int[], %s::text[])
-    AS wanted(need, cells, at_lat, at_lng, most, zone)
+FROM wanted
 CROSS JOIN LATERAL (
     SELECT {_COLUMNS} FROM drivers
-    WHERE h3_cell = ANY(wanted.cells::bigint[]) AND availability IN ('AVAILABLE', 'BUSY')
+    WHERE h3_cell = ANY(wanted.cells) AND availability IN ('AVAILABLE', 'BUSY')
         AND (unavailable_in IS NULL OR wanted.zone = '' OR NOT wanted.zone = ANY(unavailable_in))
     ORDER BY holds < capacity DESC, (lat - at_lat) ^ 2
         + (least(abs(lng - at_lng), 360 - abs(lng - at_lng)) * cos(radians(at_lat))) ^ 2
@@ -70,7 +72,12 @@ def _ending(gen: Generator[Any, Any, T], ends: float, limit_s: float) -> Generat
 
 def cell_of(lat: float, lng: float) -> int:
     """The H3 cell of a place, as kept in the table."""
-    cell: int = h3.str_to_int(h3.latlng_to_cell(lat, lng, RESOLUTION))
+    cell: int = h3.str_to_int(_named(lat, lng))
+    return cell
+
+
+def _named(lat: float, lng: float) -> str:
+    cell: str = h3.latlng_to_cell(lat, lng, RESOLUTION)
     return cell
 
 
@@ -83,18 +90,27 @@ class PostgresIndex:
         self._connection: _Limited | None = None
 
     def search(self, needs: Sequence[SearchNeed]) -> list[SearchResult]:
-        """All answers, in order. Raises IndexUnavailable."""
-        return [result for at in range(0, len(needs), _AT_ONCE) for result in self._answers(needs[at : at + _AT_ONCE])]
+        """All answers, in order. Raises IndexUnavailable. The time limit is for all of them."""
+        results = self._asked(needs, 1)
+        short = [place for place, (need, result) in enumerate(zip(needs, results, strict=True))
+                 if not need.named and len(result.drivers) < need.limit]  # fmt: skip
+        for place, result in zip(short, self._asked([needs[place] for place in short], BEYOND), strict=True):
+            results[place] = result
+        return results
 
-    def _answers(self, needs: Sequence[SearchNeed]) -> list[SearchResult]:
+    def _asked(self, needs: Sequence[SearchNeed], radii: int) -> list[SearchResult]:
+        """As far out as so many radii: in the middle of a town one is enough."""
+        if not needs:
+            return []
         near: list[tuple[int, str, float, float, int, str]] = []
         named: list[tuple[int, str]] = []
         for number, need in enumerate(needs):
             if need.named:
                 named.append((number, need.named))
                 continue
+            cells = _cells(_named(need.lat, need.lng), _rings(need.radius_m * radii))
             most = need.limit + len(need.excluded) + _SPARE
-            near.append((number, _cells(need), need.lat, need.lng, most, need.zone))
+            near.append((number, cells, need.lat, need.lng, most, need.zone))
         found: list[list[IndexedDriver]] = [[] for _ in needs]
         for row in self._rows(near, named):
             if row[2] is not None and row[3] is not None:
@@ -124,11 +140,14 @@ class PostgresIndex:
             raise IndexUnavailable(f"postgres: {error}") from error
 
 
-def _cells(need: SearchNeed) -> str:
+def _rings(radius_m: float) -> int:
+    return min(_MOST_RINGS, ceil(radius_m / _RING_M) + 1)
+
+
+@lru_cache(1_024)
+def _cells(middle: str, rings: int) -> str:
     """The cells in reach, as an array that Postgres reads."""
-    rings = min(_MOST_RINGS, ceil(need.radius_m * BEYOND / _RING_M) + 1)
-    disk = h3.grid_disk(h3.latlng_to_cell(need.lat, need.lng, RESOLUTION), rings)
-    return "{" + ",".join(str(h3.str_to_int(cell)) for cell in disk) + "}"
+    return "{" + ",".join(str(h3.str_to_int(cell)) for cell in h3.grid_disk(middle, rings)) + "}"
 
 
 def _zones(preferred: list[str] | None, unavailable: list[str] | None) -> tuple[tuple[str, ZonePreference], ...]:

@@ -1,4 +1,4 @@
-"""The index in Valkey or Redis: one script answers up to 32 needs in one round trip.
+"""The index in Valkey or Redis: one script answers many needs in one round trip.
 
 Keys under the namespace: `drivers:geo` (free), `drivers:geo:busy` (working, without room), `drivers:geo:all`,
 `drivers:status` (id -> what is known), and its mark `drivers:status:complete`. Geo keys hold latitudes to +-85.05
@@ -19,8 +19,6 @@ _SPARE = 4
 """Where a vehicle is wanted, so many times the limit is looked at, for some will not fit."""
 _MANY, _MOST = 100, 4_000
 """So many times more are looked at, once, when those who do not work in the zone leave the list short."""
-_AT_ONCE = 32
-"""Needs in one script: the server does nothing else meanwhile, and the time limit is for each."""
 _MOVED_AT_ONCE = 200
 """Places in one command: the server does nothing else meanwhile."""
 _SEARCH = """
@@ -98,10 +96,9 @@ class ValkeyIndex:
         self._search = self._client.register_script(_SEARCH)
 
     def search(self, needs: Sequence[SearchNeed]) -> list[SearchResult]:
-        """All answers, in order. Raises IndexUnavailable."""
-        return [result for at in range(0, len(needs), _AT_ONCE) for result in self._answers(needs[at : at + _AT_ONCE])]
-
-    def _answers(self, needs: Sequence[SearchNeed]) -> list[SearchResult]:
+        """All answers, in order. Raises IndexUnavailable. The server does nothing else meanwhile: not for hundreds."""
+        if not needs:
+            return []
         asked = self._asked(needs, 1)
         again = [place for place, (need, drivers) in enumerate(asked) if _crowded_out(need, drivers)]
         if again:
