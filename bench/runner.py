@@ -22,6 +22,7 @@ from rich.table import Table
 
 from bench import (
     broker,
+    candidates,
     checker,
     cost,
     decisions,
@@ -199,6 +200,11 @@ def measure_projection(addresses: Addresses) -> Figures:
     return projection.run(addresses)
 
 
+def measure_candidates(addresses: Addresses) -> Figures:
+    """Who is near, by Valkey and by Postgres."""
+    return candidates.run(addresses)
+
+
 def measure_zones(_nothing: None) -> Figures:
     """Which of 5,000 polygons a place lies in."""
     return {**zones.lookups()}
@@ -227,6 +233,7 @@ PARTS: dict[str, tuple[Callable[[], Any], Callable[[Any], Figures]]] = {
     "tracking": (whole.running, measure_tracking),
     "webhooks": (webhooks.running, measure_webhooks),
     "projection": (projection.running, measure_projection),
+    "candidates": (candidates.running, measure_candidates),
     "zones": (nullcontext, measure_zones),
     "eta": (nullcontext, measure_eta),
 }

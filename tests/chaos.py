@@ -3,7 +3,7 @@
 BATON_CHAOS_MINUTES (10), or BATON_CHAOS_ORDERS: until so many orders were sent, in evenings of BATON_CHAOS_EVENING
 (40,000), each with servers of its own and judged at its end; BATON_CHAOS_LEDGER: a file that gets a line of each, and
 whose orders, where everything held, count (to go on another day); BATON_CHAOS_RATE (orders a second, 5; none is sent
-while 300 or ten seconds' worth of them are open), BATON_CHAOS_DRIVERS (40, or five for each order a second),
+while 300 or five seconds' worth of them are open), BATON_CHAOS_DRIVERS (40, or five for each order a second),
 BATON_CHAOS_BROKERS (1; 3: replication 3, two in sync), BATON_CHAOS_WORKERS (2; 3 with three brokers),
 BATON_CHAOS_FAULTS (parts of the names of kinds, parted by commas; clocks only when named), BATON_CHAOS_AWAY_S (60: how
 long Postgres is stopped), BATON_CHAOS_EVERY_S (10: seconds between two faults, more or less; the first comes at once),
@@ -43,8 +43,8 @@ DRIVERS = [
 ]
 TOLD = max(1, round(RATE / 5))
 """Every so manieth order is of the seller who is told by webhooks: some five a second."""
-OPEN = max(300, round(10 * RATE))
-"""While more orders than this are not delivered, none is sent."""
+OPEN = max(300, round(5 * RATE))
+"""While more orders than this are not delivered, none is sent: half of what the drivers have room for."""
 EVERY_S = float(os.environ.get("BATON_CHAOS_EVERY_S", "10"))
 MORE_OR_LESS = (0.6, 1.4)
 BACK_S = float(os.environ.get("BATON_CHAOS_BACK_S", "90"))
