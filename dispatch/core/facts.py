@@ -21,6 +21,8 @@ class FoundDriver(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     availability: Availability
     last_assigned_ms: int = 0
     """0: never, as far as the index knows."""
+    as_of_ms: int = 0
+    """The driver's last event that the index has heard of; 0: it does not say."""
     travel_s: float | None = None
     """Seconds to the pickup as a routing engine gave them; None: the formula's."""
     travel_source: str = ""

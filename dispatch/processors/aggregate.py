@@ -134,7 +134,8 @@ class CoreAggregate(Generic[S]):
     def step(self, state: S, command: Any, fact: SearchResult | None, context: Context) -> Step[S]:
         """Decides one command. Pure but for reading the rules in force."""
         rules = self._rules
-        search = self._hints.applied(fact, context.wall_ms) if fact is not None else None
+        by = getattr(command, self._id_of)
+        search = self._hints.applied(fact, by, context.wall_ms) if fact is not None else None
         zone = zone_facts(self._zones, state, command, context.wall_ms)
         policy = rules.policy_for(zone.zone) if zone is not None else rules.policy
         price, quote = self._prices.facts(state, command, zone.zone if zone is not None else "none")
@@ -163,7 +164,7 @@ class CoreAggregate(Generic[S]):
                 messages.append(self._router.message(event))
                 for effect in core.react(was, state, event):
                     if isinstance(effect, ReserveDriver):
-                        self._hints.asked(effect.driver_id, context.wall_ms)
+                        self._hints.asked(effect.driver_id, by, context.wall_ms)
                     messages.append(self._router.message(effect))
             word: Outcome = "accepted" if events else "duplicate"
             told = _Outcome(word, "", "", core.version(state), core.status(state))

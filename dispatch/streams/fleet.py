@@ -40,8 +40,11 @@ class Fleet:
             case events.DriverZonePreferenceSet():
                 said = {**dict(known.zones), event.zone: event.preference}
                 changed = replace(known, zones=tuple((z, word) for z, word in said.items() if word != "AVAILABLE"))
+            case events.DriverReservationDenied():
+                changed = known
             case _:
                 return None
+        changed = replace(changed, as_of_ms=event.at_ms)
         self.drivers[event.driver_id] = changed
         return changed
 

@@ -129,6 +129,7 @@ class Sockets:
         contact: asyncio.Task[dict[str, Any] | None] | None = None
         for connection in list(connections):
             if connection.later is None:
+                connection.position = connection.position.reached(self._recent.present(connection.driver_id))
                 if isinstance(record, DeliveryAssigned) and contact is None:
                     contact = asyncio.create_task(self._reads.contact(record.delivery_id))
                 self._pass_on(connection, topic, offset, record, contact)
@@ -217,6 +218,7 @@ class Sockets:
             for one, record in records:
                 over = isinstance(record, DeliveryAssigned) and record.offer_id in ended
                 self._pass_on(connection, one.topic, one.offset, record, over=over)
+            connection.position = connection.position.reached(self._recent.present(connection.driver_id))
             SOCKETS_BEGUN.labels("resumed").inc()
             connection.tell(_ready(connection.position, resumed=True))
             return

@@ -1,7 +1,8 @@
 """Message ids: how far in the log a driver has been told. Any gateway can go on from one, for the log is the same.
 
 A driver's messages come from three topics that are keyed by the driver, so from one partition of each. A message's id
-names that partition and the last offset told of each topic, the message's own among them: `1-3-120-4567-89`.
+names that partition and of each topic the offset up to which all was told, the message's own among them:
+`1-3-120-4567-89`.
 """
 
 import re
@@ -19,7 +20,7 @@ _FORM = re.compile(r"1-([0-9]{1,4})((?:-n|-[0-9]{1,18}){3})")
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """What was told: of each topic in HEARD the last offset."""
+    """What was told: of each topic in HEARD all up to this offset."""
 
     partition: int
     told: tuple[int, ...]
@@ -32,6 +33,10 @@ class Position:
     def after(self, topic: int, offset: int) -> "Position":
         """With one more message told."""
         return replace(self, told=(*self.told[:topic], offset, *self.told[topic + 1 :]))
+
+    def reached(self, heard: "Position") -> "Position":
+        """With nothing left to tell up to there: quiet topics go on as well, or a gap in them would seem to be one."""
+        return replace(self, told=tuple(map(max, self.told, heard.told)))
 
 
 def position(text: str) -> Position | None:

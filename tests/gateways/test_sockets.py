@@ -132,6 +132,16 @@ def test_an_assignment_waits_for_its_contact_before_this_drivers_next_message_an
     assert assigned["heard_at"] - wires["ben"].told()[0]["heard_at"] > 0.2
 
 
+def test_a_messages_id_goes_on_in_topics_that_have_nothing_for_the_driver() -> None:
+    async def play(sockets: Sockets, wires: dict[str, Wire]) -> None:
+        sockets.take([], {(1, 0): 7_000, (2, 0): 900})
+        tell(sockets, an_end())
+        await until(lambda: bool(wires["ana"].told()))
+
+    (ended,) = played(Tables(None), play)["ana"].told()
+    assert ended["id"] == "1-0-0-7000-900"
+
+
 def test_without_its_contact_an_assignment_is_told_all_the_same_and_says_so() -> None:
     async def play(sockets: Sockets, wires: dict[str, Wire]) -> None:
         tell(sockets, an_assignment())

@@ -29,6 +29,8 @@ class IndexedDriver(msgspec.Struct, frozen=True, kw_only=True):
     rating: float
     availability: Availability
     last_assigned_ms: int = 0
+    as_of_ms: int = 0
+    """The driver's last event that the index has heard of; 0: it does not say."""
     zones: tuple[tuple[str, ZonePreference], ...] = ()
     """What the driver said of zones; of those not named, nothing."""
 
@@ -54,6 +56,7 @@ class IndexedDriver(msgspec.Struct, frozen=True, kw_only=True):
             rating=self.rating,
             availability=self.availability,
             last_assigned_ms=self.last_assigned_ms,
+            as_of_ms=self.as_of_ms,
             preference=self.says_of(zone),
         )
 

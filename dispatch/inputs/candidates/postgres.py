@@ -22,7 +22,8 @@ _SPARE_S = 0.5
 _SPARE = 40
 """Rows beyond the limit and the excluded: other vehicles, and some who are busy."""
 _COLUMNS = """driver_id, lat, lng, vehicle, capacity, holds, rating, availability,
-       coalesce((extract(epoch FROM last_assigned_at) * 1000)::bigint, 0), preferred_in, unavailable_in"""
+       coalesce((extract(epoch FROM last_assigned_at) * 1000)::bigint, 0), preferred_in, unavailable_in,
+       (extract(epoch FROM updated_at) * 1000)::bigint"""
 _QUERY = f"""
 WITH wanted AS MATERIALIZED (
     SELECT need, cells::bigint[] AS cells, at_lat, at_lng, most, zone
@@ -167,4 +168,5 @@ def _driver(row: tuple[Any, ...]) -> IndexedDriver:
         availability=row[8],
         last_assigned_ms=row[9],
         zones=_zones(row[10], row[11]),
+        as_of_ms=row[12],
     )

@@ -75,6 +75,7 @@ class _Details(msgspec.Struct, array_like=True):
     availability: Any
     last_assigned_ms: int
     zones: Any = ()
+    as_of_ms: int = 0
 
 
 class ValkeyIndex:
@@ -130,7 +131,7 @@ class ValkeyIndex:
             place = (driver.lng, driver.lat, driver.driver_id)
             batch.geoadd(everybody, place)
             known = (driver.vehicle, driver.capacity, driver.orders, driver.rating, driver.availability,
-                     driver.last_assigned_ms, driver.zones)  # fmt: skip
+                     driver.last_assigned_ms, driver.zones, driver.as_of_ms)  # fmt: skip
             batch.hset(status, driver.driver_id, msgspec.msgpack.encode(known))
             works = driver.availability in ("AVAILABLE", "BUSY")
             for key, belongs in ((free, driver.free), (busy, works and not driver.free)):
@@ -218,6 +219,7 @@ def _drivers(answer: Sequence[bytes]) -> list[IndexedDriver]:
                 availability=known.availability,
                 last_assigned_ms=known.last_assigned_ms,
                 zones=tuple((name, word) for name, word in known.zones),
+                as_of_ms=known.as_of_ms,
             )
         )
     return drivers
