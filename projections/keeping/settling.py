@@ -44,14 +44,22 @@ def settle(dsn: str) -> list[str]:
     """
     with psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
-        dictionary.comment(connection)
-        for kept in CATALOGUE:
-            connection.execute(_SEED, {"table": kept.table, "column": kept.column, "days": kept.days})
-        said = _validate(connection)
-        said += roles.let_in(connection)
-        if connection.execute(_LACKING).rowcount:
-            said.append(_LACKS)
-        return said
+        try:
+            return _settled(connection)
+        finally:  # a server notices a moment later that a connection was closed; a rebuild may come at once
+            if not connection.closed:
+                connection.execute("SELECT pg_advisory_unlock(%s)", (LOCK,))
+
+
+def _settled(connection: Connection) -> list[str]:
+    dictionary.comment(connection)
+    for kept in CATALOGUE:
+        connection.execute(_SEED, {"table": kept.table, "column": kept.column, "days": kept.days})
+    said = _validate(connection)
+    said += roles.let_in(connection)
+    if connection.execute(_LACKING).rowcount:
+        said.append(_LACKS)
+    return said
 
 
 def _validate(connection: Connection) -> list[str]:

@@ -23,7 +23,7 @@ from projections.migrate import down, up
 pytestmark = pytest.mark.servers
 NOW_MS = time.time_ns() // 1_000_000
 NEVER_QUIET = {"customer_quiet_from_h": 0, "customer_quiet_to_h": 0, "operations_quiet_from_h": 0,
-               "operations_quiet_to_h": 0}  # fmt: skip
+               "operations_quiet_to_h": 0, "driver_quiet_from_h": 0, "driver_quiet_to_h": 0}  # fmt: skip
 TERMS = OfferTerms(
     store_name="Anker", pickup_lat=1, pickup_lng=1, dropoff_lat=1, dropoff_lng=1, pickup_eta_ms=1,
     delivery_eta_ms=1, pickup_distance_m=1330, total_distance_m=4000, earning_minor=489, incentive_minor=0,

@@ -299,6 +299,15 @@ def test_of_several_setups_at_once_one_works_and_the_others_find_nothing_to_do(d
 
 
 @pytest.mark.servers
+def test_a_setup_that_is_done_stands_in_nobodys_way(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as rebuilding:
+        for _ in range(20):
+            up(database)
+            assert rebuilding.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,)).fetchone() == (True,)
+            rebuilding.execute("SELECT pg_advisory_unlock(%s)", (LOCK,))
+    down(database)
+
+
 def test_setup_says_what_an_upgrade_left_to_be_rebuilt_and_which_old_rows_do_not_fit(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         up(database, "0013")
