@@ -25,7 +25,7 @@ from bench.town import Town
 from deploy.local.servers import Addresses
 from deploy.local.stack import StackOptions, down, plan, up
 from dispatch.contract import codec, topics
-from dispatch.contract.records.delivery_events import DeliveryCompleted
+from dispatch.contract.records.delivery_events import DeliveryCompleted, ReservationFailed
 from dispatch.contract.records.offers import OfferCreated
 from gateways.access import local_key
 
@@ -258,7 +258,7 @@ def sustained(status: dict[str, Any], deliveries: int, drivers: int) -> Figures:
     while not consumer.assignment() and time.monotonic() < until:
         consumer.poll(0.1)
     consumer.poll(1.0)  # where it begins is looked up with the first fetch
-    sent = done = 0
+    sent = done = denied = 0
     ours: set[str] = set()
     used, began = cpu(status), time.monotonic()
     try:
@@ -273,6 +273,8 @@ def sustained(status: dict[str, Any], deliveries: int, drivers: int) -> Figures:
                             "driver_id": record.driver_id}  # fmt: skip
                     town.accepted(held)
                     town.carried_out(held)
+                elif isinstance(record, ReservationFailed) and record.delivery_id in ours:
+                    denied += 1
                 elif isinstance(record, DeliveryCompleted) and record.delivery_id in ours:
                     done += 1
             if time.monotonic() - began > 240:
@@ -290,6 +292,7 @@ def sustained(status: dict[str, Any], deliveries: int, drivers: int) -> Figures:
     seconds, spent = time.monotonic() - began, cpu(status)
     return {f"CPU ms a delivery, {name}": (spent[name] - used[name]) / deliveries * 1000 for name in used} | {
         "whole deliveries": float(deliveries),
+        "drivers who were asked for and denied": float(denied),
         "whole deliveries a second, decided": deliveries / decided_s,
         "whole deliveries a second, in the tables": deliveries / seconds,
     }

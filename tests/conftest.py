@@ -102,7 +102,8 @@ def pytest_testnodedown(node: Any, error: object) -> None:
         name, process = node.gateway.id, getattr(node.gateway._io, "popen", None)
         code = process.wait(10) if process else "unknown"
         _crashed.append(f"{name} ended with exit code {code} (negative: of that signal)")
-        _crashed.append((Path(os.environ[_LAST_WORDS]) / name).read_text())
+        if (words := Path(os.environ[_LAST_WORDS]) / name).exists():
+            _crashed.append(words.read_text())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -28,7 +28,8 @@ from dispatch.contract.records.shared import OfferTerms
 from gateways.access import local_key
 from gateways.app import create_app
 from gateways.shell.serving import server
-from gateways.sockets.positions import position
+from gateways.sockets import feed
+from gateways.sockets.positions import partition_of, position
 
 pytestmark = pytest.mark.servers
 
@@ -309,3 +310,28 @@ def test_a_signed_in_socket_lives_as_long_as_its_token_and_a_new_one_renews_it(
     finally:
         signed.stop()
         second.start()
+
+
+def test_a_gateway_that_starts_later_goes_on_for_who_was_long_connected(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = [name for name in (f"long-{number}" for number in range(20)) if partition_of(name, 2) == 0]
+    system.sign_on(here[0])
+    with system.socket(here[0]) as socket:
+        heard(socket, "READY")
+        for name in here[1:4]:
+            system.sign_on(name)  # events that are not this driver's
+        time.sleep(0.5)
+        Told(system).tell(an_offer(here[0], 1))
+        since = heard(socket, "DELIVERY_OFFERED_V2")["id"]
+    time.sleep(1.5)
+    monkeypatch.setattr(feed, "BACK_S", 1)
+    monkeypatch.setattr(feed, "BACK_RECORDS", 0)
+    later = Gateway(system)
+    try:
+        system.until(lambda: later.server.started, "started")
+        with connect_now(at(later.url, here[0], since=since)) as socket:
+            first = json.loads(socket.recv(timeout=10))
+        assert (first["type"], first.get("resumed")) == ("READY", True)
+    finally:
+        later.stop()

@@ -119,13 +119,13 @@ class Ears:
             record = codec.decode(raw.value)
             if isinstance(record, OfferCreated) and record.driver_id in made and record.at_ms > self._since_ms:
                 made[record.driver_id].append(record.offer_id)
-        wrong = list(self._failed)
+        wrong = []
         for name, offers in made.items():
             known = set(offers)
             heard = [one for one in self._offers[name] if one in known]
             if heard != offers:
                 wrong.append(f"{name} heard {len(heard)} offers ({len(set(heard))} different), {len(offers)} were made")
-        return wrong
+        return wrong + self._failed
 
     @property
     def count(self) -> int:
