@@ -82,7 +82,7 @@ class Kafka(Server):
                 capture_output=True, text=True, check=False, preexec_fn=self.tie,
             )  # fmt: skip
             if made.returncode:
-                raise StartFailed(f"kafka's folder could not be formatted: {(made.stderr or made.stdout)[-400:]}")
+                raise StartFailed(f"kafka's folder could not be formatted: {_cause(made.stderr or made.stdout)}")
 
     def command(self) -> list[str]:
         """The broker on its settings."""
@@ -142,3 +142,10 @@ class Kafka(Server):
             "log.dirs": self.folder / "data",
             **SETTINGS,
         }
+
+
+def _cause(said: str) -> str:
+    """What Java says went wrong, without the places in its code: the innermost exception's line, else the last one."""
+    lines = [line for line in said.splitlines() if line.strip() and not line.startswith(("\t", "  "))]
+    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
+    return (causes or lines or ["it said nothing"])[-1].strip()[:400]

@@ -9,17 +9,35 @@ import psutil
 _OURS = range(20_000, 32_000)
 """Below those that the system gives to connections: one could take a port between a server's end and its restart."""
 _TRIES = 200
+_held: dict[int, socket.socket] = {}
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody listens on."""
+    """A port of the loopback that nobody listens on; no one who asks so is given it again while this process lives.
+
+    It stays bound, without listening: a server that sets SO_REUSEADDR, as all of ours do, can listen there; another
+    process' free_port() can not bind it, and takes the next.
+    """
     for _ in range(_TRIES):
-        port = random.choice(_OURS)
-        if not why_not(port):
-            return port
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        probe = socket.socket()
+        try:
+            probe.bind(("127.0.0.1", random.choice(_OURS)))
+        except OSError as error:
+            probe.close()
+            if error.errno != errno.EADDRINUSE:
+                raise
+        else:
+            return _hold(probe)
+    probe = socket.socket()
+    probe.bind(("127.0.0.1", 0))
+    return _hold(probe)
+
+
+def _hold(bound: socket.socket) -> int:
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    port = int(bound.getsockname()[1])
+    _held[port] = bound
+    return port
 
 
 def listens(port: int) -> bool:
