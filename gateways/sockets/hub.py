@@ -23,6 +23,7 @@ from gateways.reads import Reads, handed_over
 from gateways.sockets.beginning import State, after_what_was_told, present
 from gateways.sockets.connection import QUEUE, REPLACED, RESTARTING, TOO_SLOW, UNAUTHORIZED, Connection
 from gateways.sockets.feed import Ends, Feed
+from gateways.sockets.handing import Handing
 from gateways.sockets.positions import Position, position
 from gateways.sockets.recent import Heard, Kept, Recent
 from gateways.sockets.sessions import Session, Sessions, superseded
@@ -65,6 +66,7 @@ class Sockets:
         self._open: dict[str, list[Connection]] = {}
         self._offers: OrderedDict[str, str] = OrderedDict()
         self._recent = Recent(terms.recent)
+        self._handing = Handing(reads.contact)
         self.sessions = Sessions(terms.valkey, terms.namespace, terms.slot, terms.devices, self._end)
         self._feed = Feed(
             terms.kafka, terms.namespace, listens=self.listens, begin=self._recent.begin, take=self.take
@@ -126,22 +128,16 @@ class Sockets:
 
     def tell(self, connections: list[Connection], topic: int, offset: int, record: Any) -> None:
         """One record to a driver's connections."""
-        contact: asyncio.Task[dict[str, Any] | None] | None = None
         for connection in list(connections):
             if connection.later is None:
                 connection.position = connection.position.reached(self._recent.present(connection.driver_id))
-                if isinstance(record, DeliveryAssigned) and contact is None:
-                    contact = asyncio.create_task(self._reads.contact(record.delivery_id))
-                self._pass_on(connection, topic, offset, record, contact)
+                self._pass_on(connection, topic, offset, record)
             elif len(connection.later) < QUEUE:
                 connection.later.append((topic, offset, record))
             else:
                 connection.close(TOO_SLOW, "too slow a reader")
 
-    def _pass_on(
-        self, connection: Connection, topic: int, offset: int, record: Any,
-        contact: "asyncio.Task[dict[str, Any] | None] | None" = None, *, over: bool = False,
-    ) -> None:  # fmt: skip
+    def _pass_on(self, connection: Connection, topic: int, offset: int, record: Any, *, over: bool = False) -> None:
         """Unless it was told: the message, with its id. `over`: the assignment has ended, so without its contact."""
         if offset <= connection.position.told[topic] or not after_what_was_told(record, connection.told):
             return
@@ -150,12 +146,10 @@ class Sockets:
             return
         connection.position = connection.position.after(topic, offset)
         message["id"] = str(connection.position)
+        if isinstance(record, AssignmentEnded):
+            self._handing.ended(record.offer_id)
         if isinstance(record, DeliveryAssigned):
-            if over:
-                connection.tell(handed_over(message, None))
-                return
-            contact = contact or asyncio.create_task(self._reads.contact(record.delivery_id))
-            connection.tell(asyncio.create_task(_with_contact(message, contact)))
+            connection.tell(handed_over(message, None) if over else self._handing.telling(record, message))
         else:
             connection.tell(message)
 
@@ -364,11 +358,6 @@ def now_ms() -> int:
 
 def _ready(where: Position, *, resumed: bool, **more: Any) -> Message:
     return {"type": "READY", "event": "ready", "id": str(where), "resumed": resumed, **more}
-
-
-async def _with_contact(message: Message, contact: "asyncio.Task[dict[str, Any] | None]") -> bytes:
-    """The message once its contact is known. Only this driver's later messages wait for it."""
-    return orjson.dumps(handed_over(message, await asyncio.shield(contact)))
 
 
 def _decoded(kept: Kept) -> Any:

@@ -22,6 +22,7 @@ from gateways.sockets.feed import for_drivers
 from gateways.sockets.recent import Heard
 
 AT_MS = 1_790_000_000_000
+TWO = "22222222-2222-4222-8222-222222222222"
 ONE = identity.derived("one")
 CLARA = {"name": "Clara Q.", "phone": "1", "address": "Basler Str. 1", "note": "", "lat": 48.012345, "lng": 7.86}
 TERMS = OfferTerms(
@@ -87,8 +88,14 @@ def an_assignment(driver_id: str = "ana") -> DeliveryAssigned:
     )
 
 
-def an_end(driver_id: str = "ana") -> AssignmentEnded:
-    return AssignmentEnded(offer_id=ONE, delivery_id=ONE, driver_id=driver_id, at_ms=AT_MS, why="completed")
+def an_offer() -> OfferCreated:
+    return OfferCreated(
+        offer_id=ONE, delivery_id=ONE, driver_id="ana", terms=TERMS, at_ms=AT_MS, expires_at_ms=AT_MS
+    )  # fmt: skip
+
+
+def an_end(driver_id: str = "ana", offer_id: str = ONE) -> AssignmentEnded:
+    return AssignmentEnded(offer_id=offer_id, delivery_id=ONE, driver_id=driver_id, at_ms=AT_MS, why="completed")
 
 
 def a_notice(kind: str) -> Notice:
@@ -121,15 +128,29 @@ async def until(true: Callable[[], bool], limit_s: float = 3) -> None:
 
 def test_an_assignment_waits_for_its_contact_before_this_drivers_next_message_and_no_other_drivers() -> None:
     async def play(sockets: Sockets, wires: dict[str, Wire]) -> None:
-        tell(sockets, an_assignment(), an_end(), an_end("ben"))
+        tell(sockets, an_assignment(), an_offer(), an_end("ben", TWO))
         await until(lambda: len(wires["ana"].told()) == 2)
 
     wires = played(Tables(CLARA, after_s=0.4), play)
-    assigned, ended = wires["ana"].told()
-    assert (assigned["type"], ended["type"]) == ("DELIVERY_ASSIGNED", "ASSIGNMENT_ENDED")
+    assigned, offered = wires["ana"].told()
+    assert (assigned["type"], offered["type"]) == ("DELIVERY_ASSIGNED", "DELIVERY_OFFERED_V2")
     assert assigned["contact"] == {"name": "Clara Q.", "phone": "1", "address": "Basler Str. 1", "note": ""}
     assert assigned["dropoff"] == {"lat": 48.012345, "lng": 7.86}
     assert assigned["heard_at"] - wires["ben"].told()[0]["heard_at"] > 0.2
+
+
+def test_an_assignment_that_has_ended_waits_for_no_contact_and_lets_the_next_offer_through() -> None:
+    async def play(sockets: Sockets, wires: dict[str, Wire]) -> None:
+        began = time.monotonic()
+        tell(sockets, an_assignment(), an_end(), an_offer())
+        await until(lambda: len(wires["ana"].told()) == 3)
+        assert time.monotonic() - began < 0.4
+
+    assigned, ended, offered = played(Tables(CLARA, after_s=0.8), play)["ana"].told()
+    assert [assigned["type"], ended["type"]] == ["DELIVERY_ASSIGNED", "ASSIGNMENT_ENDED"]
+    assert offered["type"] == "DELIVERY_OFFERED_V2"
+    assert assigned["contact"] is None
+    assert assigned["dropoff"] == {"lat": 48.012, "lng": 7.86}
 
 
 def test_a_messages_id_goes_on_in_topics_that_have_nothing_for_the_driver() -> None:
@@ -153,10 +174,8 @@ def test_without_its_contact_an_assignment_is_told_all_the_same_and_says_so() ->
 
 
 def test_an_offer_carries_no_contact() -> None:
-    offer = OfferCreated(offer_id=ONE, delivery_id=ONE, driver_id="ana", terms=TERMS, at_ms=AT_MS, expires_at_ms=AT_MS)
-
     async def play(sockets: Sockets, wires: dict[str, Wire]) -> None:
-        tell(sockets, offer)
+        tell(sockets, an_offer())
         await until(lambda: bool(wires["ana"].told()))
 
     (offered,) = played(Tables(CLARA), play)["ana"].told()
