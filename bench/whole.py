@@ -200,15 +200,22 @@ class AuditWatch:
         return percentiles(self._seen)
 
     def _watch(self, postgres: str) -> None:
-        last = "SELECT topic, partition, max(record_offset) FROM delivery_audit_logs GROUP BY topic, partition"
-        newer = (
+        last = (
+            "SELECT topic, partition, (SELECT max(record_offset) FROM delivery_audit_logs l"
+            " WHERE l.topic = followed.topic AND l.partition = followed.partition)"
+            " FROM (SELECT DISTINCT topic, partition FROM projection_offsets) followed"
+        )
+        newer = (  # in the order of the index, or a planner without statistics reads the whole table each time
             "SELECT seen.topic, seen.partition, newer.record_offset, extract(epoch FROM newer.at)"
             " FROM unnest(%s::text[], %s::int[], %s::bigint[]) AS seen (topic, partition, upto)"
             " CROSS JOIN LATERAL (SELECT record_offset, at FROM delivery_audit_logs l WHERE l.topic = seen.topic"
-            " AND l.partition = seen.partition AND l.record_offset > seen.upto) newer"
+            " AND l.partition = seen.partition AND l.record_offset > seen.upto"
+            " ORDER BY l.topic, l.partition, l.record_offset LIMIT 10000) newer"
         )
         with psycopg.connect(postgres, autocommit=True) as connection:
-            known = {(topic, number): offset for topic, number, offset in connection.execute(last)}
+            known = {
+                (topic, number): offset for topic, number, offset in connection.execute(last) if offset is not None
+            }
             while not self._stop.wait(_ASK_S):
                 asked = ([topic for topic, _ in known], [number for _, number in known], list(known.values()))
                 for topic, number, place, at in connection.execute(newer, asked).fetchall():
