@@ -23,6 +23,9 @@ def attach(app: typer.Typer, settings: Callable[..., Settings]) -> typer.Typer:
 
 def until_signalled(work: Callable[[threading.Event], None]) -> None:
     """Works until the process is asked to end."""
+    from dispatch.log.collector import rest_the_collector
+
+    rest_the_collector()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -23,7 +23,6 @@ from dispatch.inputs.travel import open_roads, with_travel
 from dispatch.inputs.zones import ZoneBoard, ZoneFollower
 from dispatch.log import logs
 from dispatch.log.application import DeadLetter, Lookup, Message
-from dispatch.log.collector import rest_the_collector
 from dispatch.log.health import HealthServer
 from dispatch.log.settings import HostSettings
 from dispatch.log.worker import Application, Worker
@@ -95,7 +94,6 @@ def run(settings: Settings, stop: threading.Event, when_hung: Callable[[], None]
 
     `when_hung` is called in the thread of the watchdog; whoever has more than a worker in its process gives another.
     """
-    rest_the_collector()
     at = settings.kafka, settings.namespace
     rules, board, money, standing, arrivals = Rules(), ZoneBoard(), PriceBoard(), Standing(), Arrivals()
     followers: tuple[Follower[Any], ...] = (

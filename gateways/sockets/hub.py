@@ -130,7 +130,7 @@ class Sockets:
         """One record to a driver's connections."""
         for connection in list(connections):
             if connection.later is None:
-                connection.position = connection.position.reached(self._recent.present(connection.driver_id))
+                connection.position = connection.position.reached(self._recent.heard(connection.position.partition))
                 self._pass_on(connection, topic, offset, record)
             elif len(connection.later) < QUEUE:
                 connection.later.append((topic, offset, record))
@@ -212,7 +212,7 @@ class Sockets:
             for one, record in records:
                 over = isinstance(record, DeliveryAssigned) and record.offer_id in ended
                 self._pass_on(connection, one.topic, one.offset, record, over=over)
-            connection.position = connection.position.reached(self._recent.present(connection.driver_id))
+            connection.position = connection.position.reached(self._recent.heard(connection.position.partition))
             SOCKETS_BEGUN.labels("resumed").inc()
             connection.tell(_ready(connection.position, resumed=True))
             return

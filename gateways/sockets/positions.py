@@ -6,7 +6,7 @@ names that partition and of each topic the offset up to which all was told, the 
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dispatch.contract import topics
 from dispatch.log.reach import murmur2
@@ -32,11 +32,11 @@ class Position:
 
     def after(self, topic: int, offset: int) -> "Position":
         """With one more message told."""
-        return replace(self, told=(*self.told[:topic], offset, *self.told[topic + 1 :]))
+        return Position(self.partition, (*self.told[:topic], offset, *self.told[topic + 1 :]))
 
-    def reached(self, heard: "Position") -> "Position":
+    def reached(self, heard: tuple[int, ...]) -> "Position":
         """With nothing left to tell up to there: quiet topics go on as well, or a gap in them would seem to be one."""
-        return replace(self, told=tuple(map(max, self.told, heard.told)))
+        return Position(self.partition, tuple(map(max, self.told, heard)))
 
 
 def position(text: str) -> Position | None:

@@ -38,6 +38,7 @@ class Recent:
         self._order: deque[tuple[str, int]] = deque()
         self._floor: dict[tuple[int, int], int] = {}
         self._end: dict[tuple[int, int], int] = {}
+        self._heard: dict[int, tuple[int, ...]] = {}
         self.partitions = 0
 
     def begin(self, starts: dict[tuple[int, int], int], partitions: int) -> None:
@@ -46,12 +47,14 @@ class Recent:
         self._order.clear()
         self._floor = dict(starts)
         self._end = {place: offset - 1 for place, offset in starts.items()}
+        self._heard.clear()
         self.partitions = partitions
 
     def reached(self, ends: dict[tuple[int, int], int]) -> None:
         """Up to these offsets everything was heard."""
         for place, offset in ends.items():
             self._end[place] = max(offset, self._end.get(place, NOTHING))
+        self._heard.clear()
 
     def add(self, heard: Heard) -> None:
         """One more; the oldest is forgotten when there are too many."""
@@ -70,7 +73,15 @@ class Recent:
     def present(self, driver_id: str) -> Position:
         """How far the driver's partition was heard."""
         partition = partition_of(driver_id, max(1, self.partitions))
-        return Position(partition, tuple(self._end.get((topic, partition), NOTHING) for topic in range(len(HEARD))))
+        return Position(partition, self.heard(partition))
+
+    def heard(self, partition: int) -> tuple[int, ...]:
+        """How far a partition of each topic in HEARD was heard."""
+        found = self._heard.get(partition)
+        if found is None:
+            found = tuple(self._end.get((topic, partition), NOTHING) for topic in range(len(HEARD)))
+            self._heard[partition] = found
+        return found
 
     def of(self, driver_id: str) -> tuple[Kept, ...]:
         """All that is kept for the driver, as it was heard."""
