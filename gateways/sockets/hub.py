@@ -66,7 +66,7 @@ class Sockets:
         self._open: dict[str, list[Connection]] = {}
         self._offers: OrderedDict[str, str] = OrderedDict()
         self._recent = Recent(terms.recent)
-        self._handing = Handing(reads.contact)
+        self._handing = Handing(lambda delivery_id: self._reads.contact(delivery_id))
         self.sessions = Sessions(terms.valkey, terms.namespace, terms.slot, terms.devices, self._end)
         self._feed = Feed(
             terms.kafka, terms.namespace, listens=self.listens, begin=self._recent.begin, take=self.take
