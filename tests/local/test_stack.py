@@ -123,12 +123,14 @@ def test_a_folder_keeps_the_partitions_that_its_topics_were_made_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("BATON_PARTITIONS", raising=False)
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
 
     def partitions(workers: int = 1, given: Addresses = Addresses()) -> str | None:  # noqa: B008
         return plan(given, StackOptions(workers=workers), tmp_path).environment.get("BATON_PARTITIONS")
 
-    assert partitions() == "2", "one a core"
+    assert partitions() == "2", "one for two cores"
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    assert partitions() == "1"
     assert partitions(workers=6) == "6", "one a worker at least"
     assert partitions(given=GIVEN) is None, "topics of others are theirs"
     (tmp_path / "kafka" / "data").mkdir(parents=True)
