@@ -30,7 +30,7 @@ AUDIT_KEY = "audit.private.pem"
 _PARTITIONS, _PARTITIONS_MOST = "BATON_PARTITIONS", 8
 """Of the keyed topics. Each that a transaction writes to is a request of its own, and they go one after the other."""
 _CORES_A_PARTITION = 2
-"""A worker takes a fifth of what all of Baton takes: on a machine that has it all more of them decide nothing sooner."""
+"""A worker takes a fifth of what all of Baton takes: where all is on one machine, more decide nothing sooner."""
 FOLLOWS = 5
 """How far the process yields on a full machine on which no decision and no door rests. It has a third of another's
 share, as much as three had when each was a process; with equal shares for all the worker had a third of a core."""
