@@ -103,6 +103,32 @@ def test_what_drivers_are_told_is_as_described(record: Any) -> None:
     assert {*said} <= set(shape.model_json_schema(by_alias=True)["properties"]), "a field that is not described"
 
 
+def changed(reason: str) -> DriverAvailabilityChanged:
+    return DriverAvailabilityChanged(
+        **EVENT, from_availability="ON_BREAK", to_availability="AVAILABLE", reason=reason, duty="working", paused=False,
+        offline=False, free_capacity=1,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("record", "kind", "event"),
+    [
+        (OfferCreated(**WHICH, terms=TERMS, expires_at_ms=AT_MS), "DELIVERY_OFFERED_V2", "offer_created"),
+        (DeliveryAssigned(**WHICH, terms=TERMS, how="accepted"), "DELIVERY_ASSIGNED", "delivery_assigned"),
+        (OfferEnded(**WHICH, outcome="ACCEPTED", why="accepted"), "OFFER_ENDED", "offer_accepted"),
+        (OfferEnded(**WHICH, outcome="REJECTED", why="too_far"), "OFFER_ENDED", "offer_rejected"),
+        (changed("resumed"), "AVAILABILITY_CHANGED", "availability_changed"),
+        (changed("break_over"), "AVAILABILITY_CHANGED", "break_expired"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+def test_the_words_that_apps_are_written_for(record: Any, kind: str, event: str) -> None:
+    """A break that ends by itself is called break_over by the core: tests/core/test_driver.py."""
+    said = words.worded(record)
+    assert said is not None
+    assert (said["type"], said["event"]) == (kind, event)
+
+
 def test_it_is_served() -> None:
     from fastapi import FastAPI
 
