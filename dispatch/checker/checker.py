@@ -21,6 +21,9 @@ from dispatch.log.application import Record
 
 LATE_MS = 10_000
 """A timer that is overdue by more when the log ends has been forgotten."""
+EDGE_MS = 10_000
+"""Of a log that goes on partitions are read one after the other, and a transaction may be seen in one and not yet in
+another: it is open for 5 s at most, and marked in all partitions soon after."""
 _KEPT = 20_000
 """Commands kept decoded until their decision is read."""
 _OF_TOPIC = {
@@ -164,17 +167,20 @@ class Checker:
 
     def finish(self, *, quiescent: bool, tables: Mapping[str, Row] | None = None, late_ms: int = LATE_MS) -> Report:
         """What only the whole log shows. Quiescent: nothing is under way; every order has ended or is escalated."""
+        if not quiescent:
+            self._findings.edge_ms = max(self._lived.values(), default=0) - EDGE_MS
         cut = self._cut(topics.DECISIONS) or self._cut(topics.DELIVERY_COMMANDS)
         self._decisions.cut = cut
         self._decisions.finish(quiescent=quiescent)
         if not cut:
             for rule, place, sentence in self._messages.faults(frozenset(self._set_aside), quiescent=quiescent):
                 self._findings.add(rule, place, sentence)
-        self._inputs.finish(quiescent=quiescent, cut=cut)
-        self._inputs.in_order(self._decisions.decided)
         self._grants(quiescent=quiescent)
         self._second_lives()
         self._answers(quiescent=quiescent)
+        self._findings.edge_ms = None
+        self._inputs.finish(quiescent=quiescent, cut=cut)
+        self._inputs.in_order(self._decisions.decided)
         if quiescent:
             self._agreement()
             self._overdue(late_ms)

@@ -96,9 +96,13 @@ class Findings:
     def __init__(self) -> None:
         self._found: dict[int, list[Violation]] = {}
         self._broken: dict[int, int] = {}
+        self.edge_ms: int | None = None
+        """Nothing is held against records stamped later: of what belongs to them not all may have been read."""
 
     def add(self, rule: int, place: Place, sentence: str) -> None:
         """A rule is broken at a record."""
+        if self.edge_ms is not None and place.at_ms > self.edge_ms:
+            return
         kept = self._found.setdefault(rule, [])
         self._broken[rule] = self._broken.get(rule, 0) + 1
         kept.append(Violation(rule, str(place), sentence, place.at_ms))

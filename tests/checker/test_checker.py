@@ -286,6 +286,18 @@ def test_a_command_that_no_one_decided_is_told_once_all_is_quiet_or_later_ones_w
     assert broken(check_records(here.log, quiescent=False)) == {13}
 
 
+def test_half_of_a_transaction_at_the_end_of_a_log_that_goes_on_is_held_against_nobody() -> None:
+    here = Evening().sign_on("ana")
+    here.order(1)
+    spoil = without(Decision, sum(type(content(record)) is Decision for record in here.log) - 1)
+    assert 12 in broken(check_records(spoil(here.log)))
+    assert check_records(spoil(here.log), quiescent=False).ok
+    here.now_ms += 20_000
+    here.sign_on("ben")
+    assert check_records(here.log, quiescent=False).ok
+    assert 12 in broken(check_records(spoil(here.log), quiescent=False)), "the same, once later ones were decided"
+
+
 def test_a_repeat_of_an_order_that_comes_by_the_log_later_is_not_what_was_decided_first() -> None:
     """Seed 61 of the simulation, once: order, decision, repeat by another way, and the repeat read first."""
     here = Evening().sign_on("ana")
