@@ -101,8 +101,11 @@ class Batch:
         stores: Mapping[tuple[str, int], PartitionStore],
         transforms: Mapping[str, Transform],
     ) -> None:
-        """Decodes; what cannot be read is set aside at once."""
-        for record in records:
+        """Decodes; what cannot be read is set aside at once.
+
+        Commands first: what a door's earlier record became may be among them, and no later one overtakes it.
+        """
+        for record in sorted(records, key=lambda record: record.topic in transforms):
             store = stores.get((record.topic, record.partition))
             try:
                 if record.timestamp_ms > self._wall_ms + AHEAD_MS:

@@ -1,11 +1,12 @@
 """Deciding batches of accounts without a broker: what is sent, what is kept, what a restart reads back."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from account import Accounts, letter_of, rates
 
-from dispatch.log.application import Deadline, Message, Record
+from dispatch.log.application import Deadline, Message, Record, Transform
 from dispatch.log.batch import Batch
 from dispatch.log.envelope import WRITTEN
 from dispatch.log.reach import Reach
@@ -41,9 +42,10 @@ def decided(
     wall_ms: int = NOW_MS,
     written: int = WRITTEN,
     reach: bool = False,
+    doors: Sequence[Transform] = (),
 ) -> Decided:
     batch = Batch(lookup, letter_of, wall_ms, written, Reach(["commands"], 1, [store] if reach else []))
-    batch.prepare(records, {("commands", 0): store}, {})
+    batch.prepare(records, {("commands", 0): store}, {door.topic: door for door in doors})
     return worked_off(batch)
 
 

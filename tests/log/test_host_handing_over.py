@@ -9,6 +9,7 @@ from batches import NOW_MS, Decided, a_store, committed, record, said
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dispatch.log.application import Message, Record
 from dispatch.log.batch import ROUNDS
 from dispatch.log.positions import Positions
 from dispatch.log.reach import murmur2
@@ -64,6 +65,23 @@ def test_what_is_out_of_reach_goes_by_the_log() -> None:
     outcome = committed(store, record(2, pays("x")))
     assert [detour["account"] for detour in detours(outcome)] == ["b"]
     assert balances(store, "a", "b") == [9, 10]
+
+
+class Door:
+    """Records of another topic become commands to the same account."""
+
+    name, topic = "door", "inbound"
+
+    def transform(self, came: Record) -> list[Message]:
+        return [Message("commands", came.key, came.value)]
+
+
+def test_what_comes_through_a_door_does_not_overtake_its_predecessor_that_went_by_the_log_and_is_read_with_it() -> None:
+    store = of_both()
+    inbound = record(7, value("a", "second", n=1))._replace(topic="inbound")
+    outcome = committed(store, inbound, record(2, value("a", "first, by the log", n=5)), reach=True, doors=[Door()])
+    assert outcome.batch.detours == []
+    assert [event["balance"] for event in said(outcome, "events")] == [15, 16]
 
 
 def test_one_that_is_not_known_yet_is_handed_to_as_well() -> None:

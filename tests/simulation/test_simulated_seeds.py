@@ -95,6 +95,10 @@ def test_a_run_goes_on_until_whoever_waits_anew_after_a_review_is_escalated_anew
     assert run(seed).wrong() == []
 
 
+def test_an_order_does_not_overtake_its_predecessor_that_went_by_the_log_and_is_read_in_the_same_batch() -> None:
+    assert run(1_557).wrong() == []
+
+
 def thrown_out_while_it_joined_again(seed: int) -> Plan:
     """One worker is cut off, so that the other must join again; that is frozen before it does, beyond its session."""
     faults = (
