@@ -255,6 +255,8 @@ def main() -> int:
     def say(text: str) -> None:
         print(f"{time.monotonic() - began:7.1f} s  {text}", flush=True)
 
+    if orders and ledger.held >= orders:
+        say(f"BATON_CHAOS_ORDERS asks for {orders:,} in all, and the ledger has them. {ledger.text()}")
     while not orders or ledger.held < orders:
         asked = Asked(
             seed, min(orders - ledger.held, size) if orders else 0, float(said("BATON_CHAOS_MINUTES", "10")), brokers,
