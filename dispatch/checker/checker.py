@@ -178,7 +178,6 @@ class Checker:
         self._grants(quiescent=quiescent)
         self._second_lives()
         self._answers(quiescent=quiescent)
-        self._findings.edge_ms = None
         self._inputs.finish(quiescent=quiescent, cut=cut)
         self._inputs.in_order(self._decisions.decided)
         if quiescent:

@@ -11,7 +11,10 @@ _TRIES = 20
 
 
 def read_all(brokers: str, topics: Sequence[str], *, committed: bool = True) -> Iterator[Record]:
-    """Every record of the topics from the beginning up to the present end, in no order between partitions."""
+    """Every record of the topics from the beginning up to the present end, in no order between partitions.
+
+    All ends are asked for before anything is read: what is written meanwhile is left out everywhere.
+    """
     consumer = Consumer(
         {
             "bootstrap.servers": brokers,
@@ -26,19 +29,24 @@ def read_all(brokers: str, topics: Sequence[str], *, committed: bool = True) -> 
     try:
         known = consumer.list_topics(timeout=30).topics
         places = [TopicPartition(topic, number, 0) for topic in topics for number in known[topic].partitions]
-        left = set()
+        ends: dict[tuple[str, int], int] = {}
         for place in places:
             low, high = watermarks(consumer, place)
             if high > low:
-                left.add((place.topic, place.partition))
+                ends[place.topic, place.partition] = high
+        left = set(ends)
         consumer.assign([place for place in places if (place.topic, place.partition) in left])
         while left:
             for message in at_hand(consumer, 5_000, 0.1):
-                error = message.error()
+                error, read = message.error(), (message.topic() or "", message.partition() or 0)
                 if error is None:
-                    yield record_of(message)
+                    record = record_of(message)
+                    if record.offset < ends[read]:
+                        yield record
+                    if record.offset + 1 >= ends[read]:
+                        left.discard(read)
                 elif error.code() == KafkaError._PARTITION_EOF:
-                    left.discard((message.topic(), message.partition()))
+                    left.discard(read)
                 elif error.fatal():
                     raise KafkaException(error)
     finally:

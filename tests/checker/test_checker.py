@@ -283,6 +283,9 @@ def test_a_command_that_no_one_decided_is_told_once_all_is_quiet_or_later_ones_w
     assert broken(check_records(here.log)) == {13}
     assert check_records(here.log, quiescent=False).ok
     here.log[-1] = here.log[-1]._replace(offset=-1)  # before what was decided
+    assert check_records(here.log, quiescent=False).ok, "it may have been decided where one looked first"
+    here.now_ms += 20_000
+    here.sign_on("ben")
     assert broken(check_records(here.log, quiescent=False)) == {13}
 
 
