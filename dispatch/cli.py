@@ -323,7 +323,7 @@ def check(
         bool, typer.Option("--running", help="Deliveries are under way: what is missing comes yet.")
     ] = False,
 ) -> None:
-    """Check the whole log against the rules, from the log alone (--running while it goes on). Exit code 1: one is broken."""
+    """Check the whole log against the rules, from the log alone (--running: it goes on). Exit code 1: one is broken."""
     from dispatch.checker import check_log
     from dispatch.contract import topics
 
