@@ -144,7 +144,7 @@ def _messages(cursor: psycopg.Cursor[Any], told: Sequence[DeliveryEvent]) -> tup
         messages += [
             _message(event, one["endpoint_id"], owner)
             for one in by_seller.get(owner["seller_id"], ())
-            if event.at_ms >= one["created_at"].timestamp() * 1000
+            if event.at_ms >= int(one["created_at"].timestamp() * 1000)  # events know whole milliseconds
             and (not one["event_types"] or kinds.TOLD[type(event)][0] in one["event_types"])
         ]
     lines = sorted({(one["endpoint_id"], one["line"]) for one in messages})

@@ -89,6 +89,16 @@ def test_without_an_endpoint_only_whose_delivery_it_is_is_read(connection: Conne
     assert sorted(noted) == sorted(((one.key or b"").decode(), "anker", "o-17") for one in ours)
 
 
+def test_an_event_of_the_millisecond_in_which_an_endpoint_was_made_is_told(connection: Connection) -> None:
+    name = str(uuid.uuid4())
+    assert taken(connection, created(name)) == (0, [])
+    an_endpoint(connection)
+    after = an_event(events.DeliveryReturned, name)
+    at_ms = codec.decode(after.value).at_ms
+    connection.execute("UPDATE webhook_endpoints SET created_at = to_timestamp(%s)", ((at_ms + 0.7) / 1000,))
+    assert taken(connection, after) == (1, [])
+
+
 def test_an_endpoint_made_later_hears_of_deliveries_that_were_created_before(connection: Connection) -> None:
     name = str(uuid.uuid4())
     before = [created(name), picked_up(name)]
