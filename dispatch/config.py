@@ -23,7 +23,7 @@ class Settings(BaseSettings):
     namespace: str = Field("", pattern=r"^[a-z0-9.-]*$", description="Prefix of every topic, group and key.")
     partitions: int = Field(
         8, ge=1, le=1024,
-        description="Partitions of the keyed topics at creation. Unset, a new `baton up` takes one for two cores.",
+        description="Partitions of keyed topics at creation. A new `baton up` takes one for two cores, 8 at most.",
     )  # fmt: skip
     reply_slots: int = Field(16, ge=1, le=1024, description="Partitions of replies: gateways that can run at once.")
     slot: int = Field(0, ge=0, le=1023, description="This process' slot: its identity to Kafka.")

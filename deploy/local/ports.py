@@ -3,41 +3,40 @@
 import errno
 import random
 import socket
+import sys
 
 import psutil
 
 _OURS = range(20_000, 32_000)
 """Below those that the system gives to connections: one could take a port between a server's end and its restart."""
 _TRIES = 200
-_held: dict[int, socket.socket] = {}
+_given: dict[int, socket.socket] = {}
 
 
 def free_port() -> int:
     """A port of the loopback that nobody listens on; no one who asks so is given it again while this process lives.
 
-    It stays bound, without listening: a server that sets SO_REUSEADDR, as all of ours do, can listen there; another
-    process' free_port() can not bind it, and takes the next.
+    On Linux it stays bound, without listening: a server that sets SO_REUSEADDR, as all of ours do, can listen there;
+    another process' free_port() cannot bind it, and takes the next. Other systems would keep the server out, too.
     """
-    for _ in range(_TRIES):
+    for choice in (*random.sample(_OURS, _TRIES), 0):
         probe = socket.socket()
         try:
-            probe.bind(("127.0.0.1", random.choice(_OURS)))
-        except OSError as error:
+            probe.bind(("127.0.0.1", choice))
+            port = int(probe.getsockname()[1])
+        except OSError:
             probe.close()
-            if error.errno != errno.EADDRINUSE:
+            if not choice:
                 raise
+            continue
+        if sys.platform == "linux" and port not in _given:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         else:
-            return _hold(probe)
-    probe = socket.socket()
-    probe.bind(("127.0.0.1", 0))
-    return _hold(probe)
-
-
-def _hold(bound: socket.socket) -> int:
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    port = int(bound.getsockname()[1])
-    _held[port] = bound
-    return port
+            probe.close()
+        if port not in _given:
+            _given[port] = probe
+            return port
+    raise OSError(errno.EADDRINUSE, "no port of the loopback is free")
 
 
 def listens(port: int) -> bool:

@@ -22,8 +22,8 @@ from dispatch.log.application import Record
 LATE_MS = 10_000
 """A timer that is overdue by more when the log ends has been forgotten."""
 EDGE_MS = 10_000
-"""Of a log that goes on partitions are read one after the other, and a transaction may be seen in one and not yet in
-another: it is open for 5 s at most, and marked in all partitions soon after."""
+"""Of a log that goes on the partitions' ends are asked for one after the other, and a transaction may be seen in one
+and not yet in another: it is open for 5 s at most, and marked in all partitions soon after."""
 _KEPT = 20_000
 """Commands kept decoded until their decision is read."""
 _OF_TOPIC = {

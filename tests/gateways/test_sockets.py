@@ -22,8 +22,7 @@ from gateways.sockets.feed import for_drivers
 from gateways.sockets.recent import Heard
 
 AT_MS = 1_790_000_000_000
-TWO = "22222222-2222-4222-8222-222222222222"
-ONE = identity.derived("one")
+ONE, TWO = identity.derived("one"), identity.derived("two")
 CLARA = {"name": "Clara Q.", "phone": "1", "address": "Basler Str. 1", "note": "", "lat": 48.012345, "lng": 7.86}
 TERMS = OfferTerms(
     store_name="Anker", pickup_lat=1, pickup_lng=1, dropoff_lat=48.012, dropoff_lng=7.86, pickup_eta_ms=AT_MS,
@@ -141,12 +140,10 @@ def test_an_assignment_waits_for_its_contact_before_this_drivers_next_message_an
 
 def test_an_assignment_that_has_ended_waits_for_no_contact_and_lets_the_next_offer_through() -> None:
     async def play(sockets: Sockets, wires: dict[str, Wire]) -> None:
-        began = time.monotonic()
         tell(sockets, an_assignment(), an_end(), an_offer())
-        await until(lambda: len(wires["ana"].told()) == 3)
-        assert time.monotonic() - began < 0.4
+        await until(lambda: len(wires["ana"].told()) == 3)  # long before the contact
 
-    assigned, ended, offered = played(Tables(CLARA, after_s=0.8), play)["ana"].told()
+    assigned, ended, offered = played(Tables(CLARA, after_s=60), play)["ana"].told()
     assert [assigned["type"], ended["type"]] == ["DELIVERY_ASSIGNED", "ASSIGNMENT_ENDED"]
     assert offered["type"] == "DELIVERY_OFFERED_V2"
     assert assigned["contact"] is None

@@ -1,5 +1,6 @@
 """Free ports: none is given twice, neither in a process nor to another one, and a server can listen on it."""
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,16 @@ input()
 def test_no_port_is_given_twice() -> None:
     ports = [free_port() for _ in range(MANY)]
     assert len(set(ports)) == MANY
+
+
+def test_where_a_bound_port_would_keep_its_server_out_it_is_let_go_and_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    ports = [free_port() for _ in range(MANY)]
+    assert len(set(ports)) == MANY
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", ports[0]))
 
 
 def test_two_processes_that_choose_before_they_listen_choose_different_ports() -> None:

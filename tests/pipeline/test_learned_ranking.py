@@ -174,14 +174,19 @@ def test_scores_are_counted_from_the_log_told_once_and_stand_in_the_next_search(
         assert set(scores) == set(DRIVERS)
         more: list[str] = []
 
+        def candidates() -> list[Candidate]:
+            return [candidate for search in searches(town, more[-1:]) for candidate in search.candidates]
+
         def known() -> bool:
             """The index hears of scores a moment after the log, so one order more is asked for until it has."""
             more.extend(town.orders(1))
             town.delivered(more[-1:])
-            seen = [candidate for search in searches(town, more[-1:]) for candidate in search.candidates]
-            return bool(seen) and all(one.score_share > 0 and one.rating_min == 0.0 for one in seen)
+            return bool(candidates()) and all(seen.score_share > 0 for seen in candidates())
 
         until(known, "a search that knows the scores")
+        assert {seen.rating_min for seen in candidates()} == {0.0}
+        code, said = baton("check", "--running")
+        assert (code, "22. what is asked of one" in said) == (0, True), said
         until(lambda: completed(scored()) == 12 + len(more), "all completed deliveries in the scores")
     finally:
         stop.set()

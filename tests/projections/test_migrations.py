@@ -308,6 +308,7 @@ def test_a_setup_that_is_done_stands_in_nobodys_way(database: str) -> None:
     down(database)
 
 
+@pytest.mark.servers
 def test_setup_says_what_an_upgrade_left_to_be_rebuilt_and_which_old_rows_do_not_fit(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         up(database, "0013")
