@@ -202,6 +202,8 @@ class GeoFeed:
         self._index.changed(changed)
         if changed.free and not (before and before.free):
             self._wake_ups.freed(event.driver_id, event.event_id, event.at_ms, _now_ms(), self._rules.policy.wake_up)
+        if early := self._presence.early(event):
+            self._ping(*early)
 
     def _ping(self, ping: DriverLocation, heard_ms: int) -> None:
         policy = self._rules.policy

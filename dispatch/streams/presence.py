@@ -13,6 +13,8 @@ _POLE = 90.0
 """A place that is somewhere: a heartbeat is judged by its time alone."""
 _BELIEVED = ("taken", "confirmed")
 _ALIVE = (*_BELIEVED, "jump")
+EARLY_MS, EARLY_MOST = 10_000, 10_000
+"""So long a ping waits for its driver's sign-on to be read, and of so many drivers: two topics keep no order."""
 
 
 class Presence:
@@ -24,6 +26,8 @@ class Presence:
         self._told_ms: dict[str, int] = {}
         self._offline_ms: dict[str, int] = {}
         """Those who are missed: their first sign of life after that is told at once."""
+        self._early: dict[str, tuple[DriverLocation, int]] = {}
+        """The last ping of each who is not known, and when it was heard; who pinged longest ago is first."""
 
     def take(self, event: driver_events.DriverEvent, *, past: bool) -> bool:
         """Folds a driver event; True: the driver was moved. In the present the pings know better than what is seen."""
@@ -54,6 +58,7 @@ class Presence:
             outcome = wrong[0]
         elif track is None or driver is None:
             outcome = "unknown_driver"
+            self._keep(ping, heard_ms)
         else:
             self._tracks[name], outcome = judged(track, place, driver.vehicle, now_ms, policy.presence)
         COUNTED[outcome].inc()
@@ -61,6 +66,19 @@ class Presence:
             self._fleet.move(name, ping.lat, ping.lng)
             return True, self._alive(name, ping.at_ms, heard_ms, policy, (ping.lat, ping.lng))
         return False, self._alive(name, ping.at_ms, heard_ms, policy) if outcome in _ALIVE else None
+
+    def early(self, event: driver_events.DriverEvent) -> tuple[DriverLocation, int] | None:
+        """The ping read before the sign-on that it came after, and when it was heard. To be judged by `ping` now."""
+        if not self._early or not isinstance(event, driver_events.DriverSignedOn):
+            return None
+        ping, heard_ms = self._early.pop(event.driver_id, (None, 0))
+        return (ping, heard_ms) if ping is not None and heard_ms >= event.at_ms else None
+
+    def _keep(self, ping: DriverLocation, heard_ms: int) -> None:
+        self._early.pop(ping.driver_id, None)
+        self._early[ping.driver_id] = (ping, heard_ms)
+        while len(self._early) > EARLY_MOST or next(iter(self._early.values()))[1] < heard_ms - EARLY_MS:
+            del self._early[next(iter(self._early))]
 
     def heartbeat(
         self, beat: DriverHeartbeat, heard_ms: int, now_ms: int, policy: Policy

@@ -15,7 +15,7 @@ from town import DRIVERS, POLICY, Town, until
 
 from deploy.local import Addresses
 from dispatch import setup
-from dispatch.contract import codec, topics
+from dispatch.contract import codec, identity, topics
 from dispatch.contract.records import delivery_commands as dc
 from dispatch.contract.records import delivery_events as de
 from dispatch.contract.records import driver_commands as vc
@@ -25,6 +25,7 @@ from dispatch.core.policy import AvailabilityPolicy, Policy, SearchPolicy
 from dispatch.inputs.candidates.valkey import ValkeyIndex
 from dispatch.log.reading import read_all
 from dispatch.streams.fleet import Fleet
+from dispatch.streams.presence import COUNTED
 
 pytestmark = pytest.mark.servers
 KEYS = ("drivers:geo", "drivers:geo:busy", "drivers:geo:all")
@@ -215,6 +216,29 @@ def test_bad_pings_are_set_aside_or_passed_over_and_the_rest_goes_on(town: Calla
 
         until(there, "moved by the good one")
     assert here.dispatch.read(topics.DRIVER_PLACES) == [good], "believed by one, believed by all"
+
+
+def test_a_ping_read_before_the_sign_on_that_it_came_after_moves_the_driver(town: Callable[..., Town]) -> None:
+    here, name = town(), "ana"
+    here.run("streams")
+    ping = DriverLocation(driver_id=name, lat=PLACE[0] + 0.001, lng=PLACE[1], at_ms=now_ms())
+    unknown = COUNTED["unknown_driver"]._value.get()
+    here.dispatch.send(topics.DRIVER_LOCATIONS, name, ping)
+    until(lambda: COUNTED["unknown_driver"]._value.get() > unknown, "read")
+    signed_on = dr.DriverSignedOn(
+        event_id=identity.derived(name, "on"), driver_id=name, version=1, at_ms=ping.at_ms - 1, actor_type="driver",
+        actor_id=name, causation_id=identity.derived(name), correlation_id=name, vehicle="car", capacity=1, rating=4.5,
+        lat=PLACE[0], lng=PLACE[1], offline_at_ms=ping.at_ms,
+    )  # fmt: skip
+    here.dispatch.send(topics.DRIVER_EVENTS, name, signed_on)
+    here.dispatch.wait(topics.DRIVER_PLACES, lambda places: places == [ping])
+    with closing(redis.Redis.from_url(here.settings.valkey)) as client:
+
+        def there() -> bool:
+            found: Any = client.geopos(f"{here.settings.namespace}drivers:geo:all", name)
+            return bool(found[0] and abs(found[0][1] - ping.lat) < 1e-5)
+
+        until(there, "moved")
 
 
 def test_a_driver_who_becomes_free_wakes_three_at_once_and_no_herd(town: Callable[..., Town]) -> None:

@@ -4,6 +4,7 @@ import uuid
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 
 from dispatch.contract.records import driver_events as dr
@@ -11,7 +12,7 @@ from dispatch.contract.records.driver_commands import SeenAlive
 from dispatch.contract.records.system import DriverHeartbeat, DriverLocation
 from dispatch.core.policy import Policy
 from dispatch.streams.fleet import Fleet
-from dispatch.streams.presence import COUNTED, Presence
+from dispatch.streams.presence import COUNTED, EARLY_MOST, EARLY_MS, Presence
 
 NOW_MS = 1_790_000_000_000
 POLICY = Policy()
@@ -149,3 +150,34 @@ def test_pings_out_of_order_move_nobody_back(street: Street) -> None:
 def test_a_heartbeat_too_old_or_of_nobody_known_is_passed_over(street: Street) -> None:
     assert street.beat(700, at_s=1) is None
     assert street.beat(1, "nobody") is None
+
+
+def a_ping(name: str, at_ms: int, lat: float = LAT) -> DriverLocation:
+    return DriverLocation(driver_id=name, lat=lat, lng=LNG, at_ms=at_ms)
+
+
+def test_the_last_ping_read_before_its_sign_on_waits_for_it_and_one_from_before_it_does_not() -> None:
+    fleet = Fleet()
+    presence = Presence(fleet)
+    for name, heard_ms in (("late", NOW_MS), ("late", NOW_MS + 1), ("before", NOW_MS - 1)):
+        ping = a_ping(name, NOW_MS + 5, LAT + 0.001 * (heard_ms - NOW_MS))
+        assert presence.ping(ping, heard_ms, NOW_MS + 1, POLICY) == (False, None)
+    for name, expected in (("late", (a_ping("late", NOW_MS + 5, LAT + 0.001), NOW_MS + 1)), ("before", None)):
+        event = an_event(dr.DriverSignedOn, NOW_MS, lat=LAT, lng=LNG, vehicle="car", capacity=1, rating=4.5)
+        event = msgspec.structs.replace(event, driver_id=name)
+        fleet.take(event)
+        presence.take(event, past=False)
+        assert presence.early(event) == expected
+        assert presence.early(event) is None
+
+
+def test_pings_of_nobody_wait_a_while_and_of_so_many_only() -> None:
+    presence = Presence(Fleet())
+    presence.ping(a_ping("first", NOW_MS), NOW_MS, NOW_MS, POLICY)
+    for number in range(EARLY_MOST):
+        presence.ping(a_ping(str(number), NOW_MS), NOW_MS + 1, NOW_MS, POLICY)
+    assert len(presence._early) == EARLY_MOST
+    assert "first" not in presence._early
+    late_ms = NOW_MS + EARLY_MS + 2
+    presence.ping(a_ping("last", late_ms), late_ms, late_ms, POLICY)
+    assert list(presence._early) == ["last"]
