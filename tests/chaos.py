@@ -108,7 +108,7 @@ class Run:
         outcome.times += 1
         outcome.struck_ms.append(since_ms)
         self._open.append(Open(name, since_ms, len(self._couriers.completed)))
-        self._say(name)
+        self._say(f"{name} (after {len(self._couriers.completed):,} delivered)")
         self._faults[name]()
 
     def _note(self, pulse: Pulse) -> None:
