@@ -16,8 +16,10 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import psycopg
@@ -33,6 +35,7 @@ from outside import Ears, Seller
 from running import now_ms
 from tables import audit_rows, differences, events_of
 
+from dispatch.checker import check_log
 from dispatch.checker.report import RULES
 from dispatch.contract import topics
 from dispatch.log.reading import read_all
@@ -146,7 +149,10 @@ def judge(
     wait(crew, lambda: crew.all_back, SETTLE_S)
     settings = crew.dispatch.settings
     wait(crew, lambda: completed.issuperset(sent), SETTLE_S)
-    report = crew.dispatch.check()
+    with ProcessPoolExecutor(1, get_context("spawn")) as apart:
+        checking = apart.submit(check_log, settings.kafka, settings.namespace)
+        wrong = wrongs(crew, spoilt, refused, outsiders)
+        report = checking.result()
 
     def looked_again() -> bool:
         nonlocal report
@@ -154,8 +160,12 @@ def judge(
         return report.ok
 
     wait(crew, looked_again, 30)
+    return Judgement(report, len(set(sent) - completed), len(sent), wrong)
 
-    events = 0
+
+def wrongs(crew: Crew, spoilt: int, refused: list[str], outsiders: tuple[Seller, Ears]) -> list[str]:
+    """What tables, index, dead letters and those outside do not have as the log has it, in sentences."""
+    settings, events = crew.dispatch.settings, 0
 
     def caught_up() -> bool:
         nonlocal events
@@ -181,7 +191,7 @@ def judge(
         wait(crew, lambda: False, 30)
         unheard = missing(crew, outsiders)
     wrong += unheard
-    return Judgement(report, len(set(sent) - completed), len(sent), [*wrong, *differences(settings)])
+    return [*wrong, *differences(settings)]
 
 
 def missing(crew: Crew, outsiders: tuple[Seller, Ears]) -> list[str]:
