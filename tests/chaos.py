@@ -191,7 +191,15 @@ def wrongs(crew: Crew, spoilt: int, refused: list[str], outsiders: tuple[Seller,
         wait(crew, lambda: False, 30)
         unheard = missing(crew, outsiders)
     wrong += unheard
-    return [*wrong, *differences(settings)]
+    unlike: list[str] = []
+
+    def alike() -> bool:
+        nonlocal unlike
+        unlike = differences(settings)
+        return not unlike
+
+    wait(crew, alike, 60)  # what comes while the log is read (drivers are silent now, and missed) is read the next time
+    return wrong + unlike
 
 
 def missing(crew: Crew, outsiders: tuple[Seller, Ears]) -> list[str]:
