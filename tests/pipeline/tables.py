@@ -33,9 +33,9 @@ def events_of(settings: Settings) -> dict[tuple[str, int, int], bytes]:
 
 
 def differences(settings: Settings) -> list[str]:
-    """Audit rows and their chain, versions and states against the log; empty: they agree."""
-    log = events_of(settings)
+    """Audit rows and their chain, versions and states against the log so far as they know it; empty: they agree."""
     with psycopg.connect(settings.postgres, connect_timeout=3) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ  # all of one moment
         audit = connection.execute(_AUDIT).fetchall()
         rows: dict[str, dict[str, int]] = {
             table: dict(connection.execute(f"SELECT {key}::text, version FROM {table}".encode()).fetchall())
@@ -47,6 +47,11 @@ def differences(settings: Settings) -> list[str]:
         holds: dict[str, int] = dict(
             connection.execute("SELECT driver_id, holds FROM drivers WHERE holds <> 0").fetchall()
         )
+        read: dict[tuple[str, int], int] = {
+            (row[0].removeprefix(settings.namespace), row[1]): row[2]
+            for row in connection.execute("SELECT topic, partition, next_offset FROM projection_offsets")
+        }
+    log = {place: value for place, value in events_of(settings).items() if place[2] < read.get(place[:2], 0)}
     return [*_chain(log, audit), *_states(log, rows, delivered), *_held(log, holds)]
 
 
