@@ -99,8 +99,10 @@ def _require_kafka(settings: Settings, topic: str = "") -> None:
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
+    from dispatch.log.connecting import kafka_client
+
     try:
-        admin = AdminClient({"bootstrap.servers": settings.kafka, "log_level": 0})
+        admin = AdminClient({**kafka_client(settings.kafka, "cli"), "log_level": 0})
         known = admin.list_topics(timeout=_KAFKA_ANSWERS_S).topics
     except KafkaException as error:
         raise Mistake(f"Kafka at {settings.kafka} does not answer: {error.args[0].str()}") from error

@@ -17,6 +17,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="BATON_", extra="ignore", frozen=True)
 
     kafka: str = Field("", description="Kafka's bootstrap servers, host:port. Empty: the local stack's.")
+    kafka_properties: str = Field(
+        "", description="File of librdkafka's properties for those: TLS and sign-in (docs/kafka.md). Empty: neither."
+    )
     postgres: str = Field("", description="Postgres' address, postgresql://… Empty: the local stack's.")
     valkey: str = Field("", description="Valkey's or Redis' address, redis://… Empty: the local stack's.")
     home: Path = Field(Path(".baton"), description="Folder of the local stack: data, logs, addresses.")
@@ -140,9 +143,23 @@ def noticing(postgres: str) -> str:
 def load() -> Settings:
     """Settings from the environment. Raises SettingsError naming the variable, the value and what is wanted."""
     try:
-        return Settings()  # type: ignore[call-arg]
+        settings = Settings()  # type: ignore[call-arg]
     except ValidationError as error:
         first = error.errors()[0]
         name = "BATON_" + "_".join(str(part) for part in first["loc"]).upper()
         seen = "not what is wanted" if name.endswith("_KEY") else repr(first["input"])
         raise SettingsError(f"{name} is {seen}: {first['msg']}") from error
+    if settings.kafka_properties:
+        _check_kafka(settings)
+    return settings
+
+
+def _check_kafka(settings: Settings) -> None:
+    from dispatch.log.connecting import BadProperties, checked
+
+    if not settings.kafka:
+        raise SettingsError("BATON_KAFKA_PROPERTIES is for the brokers of BATON_KAFKA, which is not set")
+    try:
+        checked(settings.kafka_properties)
+    except BadProperties as error:
+        raise SettingsError(str(error)) from error

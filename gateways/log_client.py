@@ -12,6 +12,7 @@ from dispatch.contract import codec, topics
 from dispatch.contract.errors import ContractError
 from dispatch.contract.records.system import Reply
 from dispatch.log import logs
+from dispatch.log.connecting import kafka_client
 from dispatch.log.reading import watermarks
 from gateways.problems import unreachable
 from gateways.tail import tail
@@ -64,7 +65,7 @@ class LogClient:
         self._loop: asyncio.AbstractEventLoop
         self._producer = Producer(
             {
-                "bootstrap.servers": brokers,
+                **kafka_client(brokers, f"gateway-{slot}"),
                 "enable.idempotence": True,
                 "acks": "all",
                 "linger.ms": 1,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from confluent_kafka import Consumer, KafkaException, Message
 
+from dispatch.log.connecting import UNCOMMITTED, kafka_client
 from dispatch.log.lag import LAGS
 
 _AGAIN_S = 0.5
@@ -27,8 +28,8 @@ def tail(
     """
     consumer = Consumer(
         {
-            "bootstrap.servers": brokers,
-            "group.id": "gateways-are-never-committed",
+            **kafka_client(brokers, threading.current_thread().name),
+            "group.id": UNCOMMITTED,
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "auto.offset.reset": "latest",

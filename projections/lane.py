@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, TopicPartition
 from dispatch.contract import topics
 from dispatch.log import logs
 from dispatch.log.application import Record
+from dispatch.log.connecting import kafka_client
 from dispatch.log.lag import LAGS
 from dispatch.log.reading import record_of
 from dispatch.metrics.projector import EVENTS
@@ -58,7 +59,7 @@ class Lane:
         self._aside = SettingAside(brokers, namespace)
         self._consumer = Consumer(
             {
-                "bootstrap.servers": brokers,
+                **kafka_client(brokers, "projector"),
                 "group.id": f"{namespace}projector",
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",

@@ -9,6 +9,7 @@ from dispatch.contract import codec, topics
 from dispatch.contract.records.system import DeadLetter
 from dispatch.log import logs
 from dispatch.log.application import Record
+from dispatch.log.connecting import kafka_client
 from projections.runtime import Poison
 
 _KEPT_BYTES = 262_144
@@ -21,7 +22,7 @@ class SettingAside:
 
     def __init__(self, brokers: str, namespace: str) -> None:
         self._namespace = namespace
-        self._producer = Producer({"bootstrap.servers": brokers, "enable.idempotence": True})
+        self._producer = Producer({**kafka_client(brokers, "projector"), "enable.idempotence": True})
         self._told: set[Record] = set()
 
     def told(self, poison: Sequence[Poison]) -> bool:

@@ -11,6 +11,7 @@ from confluent_kafka import Message as Delivered
 
 from deploy.demo.order_file import TimedOrder
 from dispatch.contract import codec, topics
+from dispatch.log.connecting import kafka_client
 
 
 class NotSent(Exception):
@@ -44,7 +45,12 @@ def feed(
             failed.append(f"{(message.key() or b'').decode()}: {error.str()}")
 
     producer = Producer(
-        {"bootstrap.servers": brokers, "enable.idempotence": True, "linger.ms": 2, "partitioner": "murmur2_random"}
+        {
+            **kafka_client(brokers, "demo-feed"),
+            "enable.idempotence": True,
+            "linger.ms": 2,
+            "partitioner": "murmur2_random",
+        }
     )
     started, sent = time.monotonic(), 0
     for timed in orders:

@@ -22,6 +22,7 @@ from deploy.local.stack import StackOptions, baton, down, plan, up
 from dispatch.checker import check_log
 from dispatch.config import Settings
 from dispatch.contract import codec, topics
+from dispatch.log.connecting import kafka_client
 
 SAMPLE = Path(__file__).parent / "data" / "freiburg-evening-600.csv"
 ZONES = SAMPLE.parent / "freiburg-zones.geojson"
@@ -151,7 +152,7 @@ def _city(folder: Path, console: Console) -> None:
 def _watch(kafka: str, console: Console, feeder: threading.Thread, sent: list[int], wanted: int, speed: float) -> Tally:
     """The live view, until everything is settled, or for a while after the last order."""
     tally, began = Tally(speed), time.monotonic()
-    consumer = Consumer({"bootstrap.servers": kafka, "group.id": "demo-view", "isolation.level": "read_committed",
+    consumer = Consumer({**kafka_client(kafka, "demo"), "group.id": "demo-view", "isolation.level": "read_committed",
                          "enable.auto.commit": False, "fetch.wait.max.ms": 100})  # fmt: skip
     known = consumer.list_topics(timeout=10).topics
     names = [topic.name for topic in (topics.DELIVERY_EVENTS, topics.ZONES, topics.ZONE_HEALTH, topics.PRICES)]

@@ -16,6 +16,7 @@ from dispatch.contract.errors import ContractError
 from dispatch.contract.limits import check
 from dispatch.contract.records.system import ApiKeyPublished
 from dispatch.inputs.follower import Follower
+from dispatch.log.connecting import kafka_client
 from dispatch.log.errors import Misconfigured
 
 PREFIX = "baton_"
@@ -98,7 +99,7 @@ def revoked(key: ApiKeyPublished, *, actor_id: str, reason: str) -> ApiKeyPublis
 def publish(brokers: str, namespace: str, record: ApiKeyPublished) -> None:
     """Puts it in force. Raises Misconfigured when Kafka does not take it."""
     failed: list[str] = []
-    producer = Producer({"bootstrap.servers": brokers, "enable.idempotence": True, "log_level": 0})
+    producer = Producer({**kafka_client(brokers, "api-keys"), "enable.idempotence": True, "log_level": 0})
     producer.produce(
         namespace + topics.API_KEYS.name, codec.encode(record), key=record.key_id.encode(),
         on_delivery=lambda error, _message: failed.append(error.str()) if error else None,

@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from dispatch.contract.errors import ContractError
 from dispatch.contract.topics import Topic
+from dispatch.log.connecting import UNCOMMITTED, kafka_client
 from dispatch.log.lag import LAGS
 
 _AT_ONCE = 500
@@ -49,8 +50,8 @@ class Follower(ABC, Generic[Known]):
         self._thread = threading.Thread(target=self._follow, name=name, daemon=True)
         self._consumer = Consumer(
             {
-                "bootstrap.servers": brokers,
-                "group.id": f"{name}-are-never-committed",
+                **kafka_client(brokers, name),
+                "group.id": UNCOMMITTED,
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "isolation.level": "read_committed",

@@ -20,6 +20,7 @@ from dispatch.contract.records.system import FeatureFlagToggled, FlagPublished, 
 from dispatch.core.policy import Flag, Flags, Policy
 from dispatch.inputs.changes import ChangedMeanwhile, NotReached, UnknownName, overtaken
 from dispatch.inputs.rules import POLICY_KEY, Rules, flag_in, policy_record
+from dispatch.log.connecting import kafka_client
 from dispatch.log.errors import Misconfigured
 from dispatch.log.reading import read_all
 
@@ -79,7 +80,7 @@ def change(brokers: str, namespace: str, decide: Callable[[InForce], Sequence[Ru
     """
     producer = Producer(
         {
-            "bootstrap.servers": brokers,
+            **kafka_client(brokers, "rules"),
             "transactional.id": f"{namespace}rules",
             "transaction.timeout.ms": 10_000,
             "log_level": 0,

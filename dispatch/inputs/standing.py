@@ -101,8 +101,7 @@ class StandingFollower(Follower[Standing]):
 
     def __init__(self, brokers: str, namespace: str, standing: Standing) -> None:
         followed = (topics.MODELS, topics.DRIVER_SCORES)
-        client = {"group.id": "standing-is-never-committed"}
-        super().__init__("standing", standing, followed, brokers=brokers, namespace=namespace, client=client)
+        super().__init__("standing", standing, followed, brokers=brokers, namespace=namespace)
 
     def _apply(self, message: Message) -> None:
         self._known.apply(self._topics[message.topic() or ""], message.key(), message.value())

@@ -21,6 +21,7 @@ from dispatch.contract.records.system import IncentivePublished, ZoneDriversRequ
 from dispatch.core.zones import NOWHERE, Zone
 from dispatch.inputs.changes import ChangedMeanwhile, NotReached, TooSoon, UnknownName, overtaken
 from dispatch.inputs.zones import VERSION_KEY, ZoneBoard, zone_record
+from dispatch.log.connecting import kafka_client
 from dispatch.log.errors import Misconfigured
 from dispatch.log.reading import read_all
 
@@ -200,7 +201,7 @@ def _opened(brokers: str, namespace: str) -> Producer:
     """A producer that fences whoever writes zones at the same time. Raises Misconfigured."""
     producer = Producer(
         {
-            "bootstrap.servers": brokers,
+            **kafka_client(brokers, "zones"),
             "transactional.id": f"{namespace}zones",
             "transaction.timeout.ms": 30_000,
             "partitioner": "murmur2_random",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from dispatch.log.application import Record
+from dispatch.log.connecting import UNCOMMITTED, kafka_client
 
 _TRIES = 20
 
@@ -17,8 +18,8 @@ def read_all(brokers: str, topics: Sequence[str], *, committed: bool = True) -> 
     """
     consumer = Consumer(
         {
-            "bootstrap.servers": brokers,
-            "group.id": "readers-are-never-committed",
+            **kafka_client(brokers, "reader"),
+            "group.id": UNCOMMITTED,
             "enable.auto.commit": False,
             "isolation.level": "read_committed" if committed else "read_uncommitted",
             "enable.partition.eof": True,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dispatch.log.connecting import UNCOMMITTED, kafka_client
 from dispatch.log.envelope import WRITTEN
 
 _SESSION_MS = 6_000
@@ -38,7 +39,7 @@ class HostSettings:
     def consumer(self) -> dict[str, Any]:
         """Classic protocol and range, so that partition n of every topic goes to the same worker."""
         return {
-            "bootstrap.servers": self.brokers,
+            **kafka_client(self.brokers, self.identity),
             "group.id": self.group,
             "group.instance.id": self.identity,
             "partition.assignment.strategy": "range",
@@ -57,7 +58,7 @@ class HostSettings:
     def producers(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Two that take turns. The partitioner is Java's, so that any client finds the same partition for a key."""
         settings = {
-            "bootstrap.servers": self.brokers,
+            **kafka_client(self.brokers, self.identity),
             "transaction.timeout.ms": _TRANSACTION_MS,
             "partitioner": "murmur2_random",
             "linger.ms": 1,
@@ -74,8 +75,8 @@ class HostSettings:
     def reader(self) -> dict[str, Any]:
         """For restoring: assigned, never committed."""
         return {
-            "bootstrap.servers": self.brokers,
-            "group.id": f"{self.identity}-restore",
+            **kafka_client(self.brokers, self.identity),
+            "group.id": UNCOMMITTED,
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
             "enable.partition.eof": True,

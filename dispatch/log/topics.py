@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
+from dispatch.log.connecting import kafka_client
 from dispatch.log.errors import Misconfigured
 
 
@@ -24,7 +25,7 @@ _AS_THE_BROKERS_SAY = -1
 
 def create(brokers: str, specs: Sequence[TopicSpec], replication: int = _AS_THE_BROKERS_SAY) -> int:
     """Creates what is missing; gives how many. Raises Misconfigured for one that is there with other partitions."""
-    admin = AdminClient({"bootstrap.servers": brokers})
+    admin = AdminClient(kafka_client(brokers, "topics"))
     wanted = [
         NewTopic(spec.name, num_partitions=spec.partitions, replication_factor=replication, config=spec.config)
         for spec in specs

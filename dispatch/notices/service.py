@@ -17,6 +17,7 @@ from dispatch.contract.tracking import new_link
 from dispatch.inputs.rules import Rules, RulesFollower
 from dispatch.log import logs
 from dispatch.log.application import Record
+from dispatch.log.connecting import kafka_client
 from dispatch.log.errors import Misconfigured
 from dispatch.log.health import HealthServer, Serve
 from dispatch.log.lag import LAGS
@@ -54,11 +55,11 @@ class Notifier:
         self._namespace, self._reached = settings.namespace, reached
         self._tracking = (settings.tracking_url, settings.tracking_after_s)
         self._producer = Producer(
-            {"bootstrap.servers": settings.kafka, "enable.idempotence": True, "partitioner": "murmur2_random"}
+            {**kafka_client(settings.kafka, "notices"), "enable.idempotence": True, "partitioner": "murmur2_random"}
         )
         self._consumer = Consumer(
             {
-                "bootstrap.servers": settings.kafka,
+                **kafka_client(settings.kafka, "notices"),
                 "group.id": f"{settings.namespace}notifier",
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",

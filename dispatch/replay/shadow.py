@@ -21,6 +21,7 @@ from dispatch.core.policy import Policy
 from dispatch.core.policy_document import whole
 from dispatch.log import logs
 from dispatch.log.application import Message
+from dispatch.log.connecting import kafka_client
 from dispatch.log.errors import Aborted
 from dispatch.log.health import HealthServer, Serve
 from dispatch.log.transaction import TransactionalProducer
@@ -87,7 +88,7 @@ def run(
     log = KafkaLog(settings.kafka, settings.namespace)
     group = Consumer(
         {
-            "bootstrap.servers": settings.kafka,
+            **kafka_client(settings.kafka, "shadow"),
             "group.id": f"{settings.namespace}shadow",
             "enable.auto.commit": False,
             "log_level": 0,
@@ -121,7 +122,7 @@ class _Shadow:
         self._topic, self._decisions = log.name(topics.SHADOW_DECISIONS), log.name(topics.DECISIONS)
         self._producer = TransactionalProducer(
             {
-                "bootstrap.servers": settings.kafka,
+                **kafka_client(settings.kafka, "shadow"),
                 "transactional.id": f"{settings.namespace}shadow",
                 "transaction.timeout.ms": 30_000,
                 "partitioner": "murmur2_random",

@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from dispatch.contract import topics
 from dispatch.contract.topics import Topic
 from dispatch.log.application import Record
+from dispatch.log.connecting import UNCOMMITTED, kafka_client
 from dispatch.log.errors import Misconfigured
 from dispatch.log.reach import murmur2
 from dispatch.log.reading import at_hand, record_of, watermarks
@@ -21,7 +22,7 @@ _MOMENT_S, _WAIT_S = 0.02, 0.05
 _OPEN_S = 30.0
 """So long an open transaction is waited for; its process ends it after 20 s."""
 _READ: dict[str, Any] = {
-    "group.id": "replays-are-never-committed",
+    "group.id": UNCOMMITTED,
     "enable.auto.commit": False,
     "enable.partition.eof": True,
     "auto.offset.reset": "earliest",
@@ -95,11 +96,11 @@ class KafkaLog:
 
     def __init__(self, brokers: str, namespace: str) -> None:
         self._brokers, self._namespace = brokers, namespace
-        self._asking = Consumer({"bootstrap.servers": brokers, "isolation.level": "read_uncommitted", **_READ})
+        self._asking = Consumer({**kafka_client(brokers, "replay"), "isolation.level": "read_uncommitted", **_READ})
 
     def consumer(self) -> Consumer:
         """A new one, of committed records."""
-        return Consumer({"bootstrap.servers": self._brokers, "isolation.level": "read_committed", **_READ})
+        return Consumer({**kafka_client(self._brokers, "replay"), "isolation.level": "read_committed", **_READ})
 
     def close(self) -> None:
         """Closes the connection."""

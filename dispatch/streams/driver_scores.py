@@ -23,6 +23,7 @@ from dispatch.core.driver_score import Tally, scored
 from dispatch.core.policy import DriverScorePolicy
 from dispatch.inputs.rules import Rules, RulesFollower
 from dispatch.log import logs
+from dispatch.log.connecting import UNCOMMITTED, kafka_client
 from dispatch.log.health import HealthServer, Serve
 from dispatch.log.lag import LAGS
 from dispatch.log.reading import read_all, watermarks
@@ -91,11 +92,13 @@ class DriverScores:
         self._behind: set[tuple[str, int]] = set()
         self._began = self._last = time.monotonic()
         self.state = "starting"
-        self._producer = Producer({"bootstrap.servers": settings.kafka, "enable.idempotence": True, "linger.ms": 20})
+        self._producer = Producer(
+            {**kafka_client(settings.kafka, "driver-scores"), "enable.idempotence": True, "linger.ms": 20}
+        )
         self._consumer = Consumer(
             {
-                "bootstrap.servers": settings.kafka,
-                "group.id": "driver-scores-are-never-committed",
+                **kafka_client(settings.kafka, "driver-scores"),
+                "group.id": UNCOMMITTED,
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,

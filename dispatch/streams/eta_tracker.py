@@ -27,6 +27,7 @@ from dispatch.inputs.arrivals import MODEL, POSITIONS, Arrivals, Cells, take_unt
 from dispatch.inputs.rules import Rules, RulesFollower
 from dispatch.inputs.travel import Roads, open_roads
 from dispatch.log import logs
+from dispatch.log.connecting import UNCOMMITTED, kafka_client
 from dispatch.log.health import HealthServer, Serve
 from dispatch.log.lag import LAGS
 from dispatch.log.reading import watermarks
@@ -60,13 +61,13 @@ class EtaTracker:
         self._published = self._counted = time.monotonic()
         self._state = "starting"
         self._events = self._namespace + topics.DELIVERY_EVENTS.name
-        common: dict[str, Any] = {"bootstrap.servers": settings.kafka, "enable.idempotence": True, "linger.ms": 1}
+        common: dict[str, Any] = {**kafka_client(settings.kafka, "eta"), "enable.idempotence": True, "linger.ms": 1}
         self._producer = Producer({**common, "partitioner": "murmur2_random"})
         self._writer = Producer({**common, "transactional.id": f"{self._namespace}eta"})
         self._consumer = Consumer(
             {
-                "bootstrap.servers": settings.kafka,
-                "group.id": "eta-is-never-committed",
+                **kafka_client(settings.kafka, "eta"),
+                "group.id": UNCOMMITTED,
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,

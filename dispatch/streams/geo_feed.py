@@ -23,6 +23,7 @@ from dispatch.inputs.follower import start_all
 from dispatch.inputs.rules import Rules, RulesFollower
 from dispatch.inputs.zones import ZoneBoard, ZoneFollower
 from dispatch.log import logs
+from dispatch.log.connecting import UNCOMMITTED, kafka_client
 from dispatch.log.health import HealthServer
 from dispatch.log.lag import LAGS
 from dispatch.log.reading import watermarks
@@ -68,7 +69,7 @@ class GeoFeed:
         self._state, self._joined = "starting", False
         self._producer = Producer(
             {
-                "bootstrap.servers": settings.kafka,
+                **kafka_client(settings.kafka, "streams"),
                 "enable.idempotence": True,
                 "linger.ms": 1,
                 "partitioner": "murmur2_random",
@@ -77,8 +78,8 @@ class GeoFeed:
         )
         self._consumer = Consumer(
             {
-                "bootstrap.servers": settings.kafka,
-                "group.id": "streams-are-never-committed",
+                **kafka_client(settings.kafka, "streams"),
+                "group.id": UNCOMMITTED,
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,

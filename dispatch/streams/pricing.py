@@ -15,6 +15,7 @@ from dispatch.contract.errors import ContractError
 from dispatch.contract.records.system import ZoneHealth, ZonePrice
 from dispatch.inputs.rules import Rules
 from dispatch.log import logs
+from dispatch.log.connecting import UNCOMMITTED, kafka_client
 from dispatch.log.lag import LAGS
 from dispatch.log.reading import watermarks
 from dispatch.streams.price_book import PriceBook
@@ -36,7 +37,7 @@ class PriceFeed:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prices", daemon=True)
         self._producer = Producer(
-            {"bootstrap.servers": settings.kafka, "enable.idempotence": True, "linger.ms": 5,
+            {**kafka_client(settings.kafka, "pricing"), "enable.idempotence": True, "linger.ms": 5,
              "partitioner": "murmur2_random"}
         )  # fmt: skip
 
@@ -69,8 +70,8 @@ class PriceFeed:
     def _consumer(self) -> Consumer:
         return Consumer(
             {
-                "bootstrap.servers": self._settings.kafka,
-                "group.id": "pricing-is-never-committed",
+                **kafka_client(self._settings.kafka, "pricing"),
+                "group.id": UNCOMMITTED,
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "auto.offset.reset": "earliest",

@@ -27,6 +27,7 @@ from dispatch.core.travel import distance_m
 from dispatch.inputs.rules import Rules
 from dispatch.inputs.zones import ZoneBoard
 from dispatch.log import logs
+from dispatch.log.connecting import UNCOMMITTED, kafka_client
 from dispatch.log.lag import LAGS
 from dispatch.log.reading import watermarks
 from dispatch.metrics.streams import ZONES_FAILED
@@ -64,7 +65,7 @@ class ZoneFeed:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="zone-feed", daemon=True)
         self._producer = Producer(
-            {"bootstrap.servers": settings.kafka, "enable.idempotence": True, "linger.ms": 5,
+            {**kafka_client(settings.kafka, "zone-feed"), "enable.idempotence": True, "linger.ms": 5,
              "partitioner": "murmur2_random"}
         )  # fmt: skip
 
@@ -98,8 +99,8 @@ class ZoneFeed:
     def _consumer(self) -> Consumer:
         return Consumer(
             {
-                "bootstrap.servers": self._settings.kafka,
-                "group.id": "zone-health-is-never-committed",
+                **kafka_client(self._settings.kafka, "zone-feed"),
+                "group.id": UNCOMMITTED,
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "auto.offset.reset": "earliest",

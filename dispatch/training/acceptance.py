@@ -16,6 +16,7 @@ from confluent_kafka import Producer
 from dispatch.contract import codec, topics
 from dispatch.contract.records.system import ModelPublished
 from dispatch.core.acceptance import FEATURES, MODEL_NAME, AcceptanceModel, chance
+from dispatch.log.connecting import kafka_client
 from dispatch.log.errors import Misconfigured
 from dispatch.log.reading import read_all
 from dispatch.training.offers import OfferSeen
@@ -192,7 +193,7 @@ def record_of(judged: Judged, version: int, actor_id: str, *, forced: bool) -> M
 
 def publish(brokers: str, namespace: str, record: ModelPublished) -> None:
     """Puts it on the topic `models`, where every worker follows. Raises NotLearned when Kafka does not take it."""
-    producer = Producer({"bootstrap.servers": brokers, "enable.idempotence": True})
+    producer = Producer({**kafka_client(brokers, "training"), "enable.idempotence": True})
     failed: list[str] = []
     producer.produce(
         namespace + topics.MODELS.name,

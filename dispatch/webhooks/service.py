@@ -15,6 +15,7 @@ from dispatch.contract.errors import ContractError
 from dispatch.contract.records.system import DeadLetter, Notice, WebhookEndpointChanged
 from dispatch.log import logs
 from dispatch.log.application import Record
+from dispatch.log.connecting import kafka_client
 from dispatch.log.errors import Misconfigured
 from dispatch.log.health import HealthServer, Serve
 from dispatch.log.lag import LAGS
@@ -37,10 +38,10 @@ class Webhooks:
 
     def __init__(self, settings: Settings, reached: Reached = lambda _step: None, resolve: Resolve = resolved) -> None:
         self._namespace, self._reached = settings.namespace, reached
-        self._producer = Producer({"bootstrap.servers": settings.kafka, "enable.idempotence": True})
+        self._producer = Producer({**kafka_client(settings.kafka, "webhooks"), "enable.idempotence": True})
         self._consumer = Consumer(
             {
-                "bootstrap.servers": settings.kafka,
+                **kafka_client(settings.kafka, "webhooks"),
                 "group.id": f"{settings.namespace}webhooks",
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",

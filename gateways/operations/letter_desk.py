@@ -19,6 +19,7 @@ from dispatch.contract.limits import check
 from dispatch.contract.records.shared import DeadLetterAct
 from dispatch.contract.records.system import DeadLetter, DeadLetterHandled
 from dispatch.log.application import Record
+from dispatch.log.connecting import UNCOMMITTED, kafka_client
 from dispatch.log.reading import read_all, record_of
 from gateways.problems import Problem, unreachable
 
@@ -88,7 +89,7 @@ class LetterDesk:
     def _handled(self, wish: Wish, letter: DeadLetter) -> DeadLetterHandled:
         producer = Producer(
             {
-                "bootstrap.servers": self._brokers,
+                **kafka_client(self._brokers, "letter-desk"),
                 "transactional.id": f"{self._namespace}dead-letters",
                 "transaction.timeout.ms": 10_000,
                 "log_level": 0,
@@ -149,8 +150,8 @@ class LetterDesk:
         """The record at a place, if it is there and was committed. Raises Problem 503."""
         consumer = Consumer(
             {
-                "bootstrap.servers": self._brokers,
-                "group.id": "letter-desks-are-never-committed",
+                **kafka_client(self._brokers, "letter-desk"),
+                "group.id": UNCOMMITTED,
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,

@@ -18,6 +18,7 @@ from dispatch.contract import codec
 from dispatch.contract.errors import ContractError
 from dispatch.contract.records.system import DriverLocation, DriverScored, Notice, ZoneHealth
 from dispatch.log import logs
+from dispatch.log.connecting import UNCOMMITTED, kafka_client
 from gateways.problems import Problem
 from gateways.reads import Reads
 from gateways.tracking import words
@@ -220,7 +221,7 @@ class Operations:
         if not behind:
             return []
         consumer = Consumer(
-            {"bootstrap.servers": self._brokers, "group.id": "gateways-are-never-committed",
+            {**kafka_client(self._brokers, "tracking"), "group.id": UNCOMMITTED,
              "enable.auto.commit": False, "enable.partition.eof": True, "isolation.level": "read_committed",
              "auto.offset.reset": "error"}
         )  # fmt: skip

@@ -7,6 +7,7 @@ import psycopg
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from dispatch.log.application import Record
+from dispatch.log.connecting import UNCOMMITTED, kafka_client
 from dispatch.log.reading import record_of
 from projections.runtime import Chosen, Place, Poison, Position, Projection, Spoilt, fold
 
@@ -27,8 +28,8 @@ class Lane:
         self.poison: list[Poison] = []
         self._consumer = Consumer(
             {
-                "bootstrap.servers": brokers,
-                "group.id": "rebuilds-are-never-committed",
+                **kafka_client(brokers, "rebuild"),
+                "group.id": UNCOMMITTED,
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,

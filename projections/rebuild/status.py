@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 from confluent_kafka import Consumer, TopicPartition
 
+from dispatch.log.connecting import UNCOMMITTED, kafka_client
 from dispatch.log.reading import watermarks
 from projections.lane import FOLLOWED
 from projections.rebuild.acts import Where
@@ -33,7 +34,7 @@ def standing(where: Where) -> list[Standing]:
     with psycopg.connect(where.dsn, connect_timeout=3, autocommit=True) as connection:
         rows = connection.execute("SELECT topic, partition, next_offset, read_at FROM projection_offsets").fetchall()
     known: dict[tuple[str, int], tuple[int, datetime | None]] = {(row[0], row[1]): (row[2], row[3]) for row in rows}
-    consumer = Consumer({"bootstrap.servers": where.brokers, "group.id": "readers-are-never-committed"})
+    consumer = Consumer({**kafka_client(where.brokers, "rebuild-status"), "group.id": UNCOMMITTED})
     try:
         there = consumer.list_topics(timeout=10).topics
         found = []

@@ -133,6 +133,12 @@ def test_nothing_is_left_to_do_and_no_error_is_passed_over() -> None:
                 assert not (len(node.body) == 1 and isinstance(node.body[0], ast.Pass)), path
 
 
+def test_every_client_of_kafka_signs_in_and_says_its_name() -> None:
+    ours = [path for path in SOURCES if "bootstrap.servers" in path.read_text().replace("controller.quorum.", "")]
+    local = {ROOT / "deploy/local" / name for name in ("kafka.py", "ahead.py")}  # the local stack's own broker
+    assert set(ours) - local == {ROOT / "dispatch/log/connecting.py"}
+
+
 def test_every_module_says_what_it_is_for() -> None:
     for path in SOURCES:
         assert ast.get_docstring(ast.parse(path.read_text())), path

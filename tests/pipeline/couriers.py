@@ -19,6 +19,7 @@ from dispatch.contract import codec, identity, topics
 from dispatch.contract.records import delivery_commands as dc
 from dispatch.contract.records import delivery_events as de
 from dispatch.contract.records.system import DriverLocation
+from dispatch.log.connecting import UNCOMMITTED, kafka_client
 from dispatch.log.reach import murmur2
 
 _PING_S = 5.0
@@ -28,8 +29,8 @@ def follower(dispatch: Dispatch, topic: topics.Topic, *, from_start: bool) -> Co
     """Reads what is committed in a topic, with every partition assigned."""
     consumer = Consumer(
         {
-            "bootstrap.servers": dispatch.settings.kafka,
-            "group.id": "followers-are-never-committed",
+            **kafka_client(dispatch.settings.kafka, "couriers"),
+            "group.id": UNCOMMITTED,
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "auto.offset.reset": "earliest",

@@ -23,6 +23,7 @@ from dispatch.contract.records.inbound import InboundOrderReady
 from dispatch.inputs.candidates.memory import MemoryIndex
 from dispatch.inputs.candidates.port import IndexedDriver
 from dispatch.inputs.rules import Rules
+from dispatch.log.connecting import kafka_client
 from dispatch.log.reading import read_all
 from dispatch.log.settings import HostSettings
 from dispatch.log.worker import Worker
@@ -47,7 +48,7 @@ class Dispatch:
         setup.create_topics(self.settings)
         self._producer = Producer(
             {
-                "bootstrap.servers": servers.kafka,
+                **kafka_client(servers.kafka, "test"),
                 "partitioner": "murmur2_random",
                 "linger.ms": 1,
                 "message.max.bytes": 4_000_000,
