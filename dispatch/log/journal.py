@@ -1,7 +1,7 @@
 """Remembers, outside the process, what was in hand when it died, to find a record or timer that kills every worker.
 
-After a death what was in hand is taken one by one; the one that the process died at three times is set aside unseen. A
-file of the machine is enough: the supervisor restarts the slot where it was.
+After a death what was in hand is taken one by one, other records together but never beside it; the one that the process
+died at three times is set aside unseen. A file of the machine is enough: the supervisor restarts the slot where it was.
 """
 
 import os
@@ -11,9 +11,11 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from dispatch.log.application import Deadline
+from dispatch.log.application import Deadline, Record
 
 DEATHS = 3
+_BESIDE = 100
+"""So many records are read at once while others are suspected: a turn stays short."""
 
 
 class Taken(NamedTuple):
@@ -75,13 +77,28 @@ class Journal:
         self._file = file
         self._suspects: set[Taken] = set()
         self._deaths = 0
+        self._came = True
+        """Whether the last record was a suspect: the next one will be."""
         if file is not None:
             self._read(file)
 
     @property
     def suspicious(self) -> bool:
-        """Whether records and timers must be taken one by one."""
+        """Whether there are records and timers that must be taken one by one."""
         return bool(self._suspects)
+
+    def room(self, most: int) -> int:
+        """How many records to read at once: one while suspects come, for what is read with one is read again."""
+        return most if not self._suspects else 1 if self._came else min(most, _BESIDE)
+
+    def parted(self, records: list[Record]) -> tuple[list[Record], list[Record]]:
+        """What to handle together, in its order, and what must be read again after that: a suspect is handled alone."""
+        if not self._suspects or not records:
+            return records, []
+        came = [Taken(one.topic, one.partition, one.offset) in self._suspects for one in records]
+        self._came = came[0]
+        alone = 1 if self._came else came.index(True) if True in came else len(came)
+        return records[:alone], records[alone:]
 
     def is_deadly(self, taken: Taken) -> bool:
         """Whether the process died at this very record or timer too often."""

@@ -136,23 +136,29 @@ class Worker:
         if self._assigned is not None:
             self._take_over()
             return True  # every partition was sought back to what is committed: what was polled comes again
-        records = [record for record in records if (record.topic, record.partition) in self._owned]
+        records, left = self._journal.parted([one for one in records if (one.topic, one.partition) in self._owned])
+        for place in (again := {(record.topic, record.partition) for record in left}):
+            self._at.went_back(place)
         due = self._due(records)
         if not records and not due:
             return False
         self._probe("polled")
         try:
-            if self._journal.suspicious:  # a record and a timer at most, each alone
+            if self._journal.suspicious:  # a timer at most, and alone
                 if records:
                     self._handle(records, [])
                 if due:
                     self._handle([], due)
+                self._journal.settle(self._comes_again)
             else:
                 self._handle(records, due)
         except (Aborted, OutcomeUnknown):
             for store, timers in due:
                 store.put_back(timers)
             raise
+        finally:
+            for place in again:
+                self._seek(*place)
         return True
 
     def _handle(self, records: list[Record], due: Due) -> None:
@@ -266,7 +272,7 @@ class Worker:
         for place, store in self._stores.items():
             if place in self._owned and (due_ms := store.next_due_ms(now_ms)) is not None:
                 wait_s = min(wait_s, max(0.001, (due_ms - now_ms) / 1000))
-        limit = 1 if self._journal.suspicious else self._settings.batch_limit
+        limit = self._journal.room(self._settings.batch_limit)
         first = self._consumer.poll(wait_s)
         if first is None:
             return []

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatch.log.application import Deadline
+from dispatch.log.application import Deadline, Record
 from dispatch.log.journal import FileOfJournal, Journal, Taken
 
 
@@ -105,3 +105,21 @@ def test_without_a_path_nothing_is_remembered() -> None:
     journal.take([record(1)])
     assert not journal.suspicious
     journal.close()
+
+
+def test_a_suspect_is_handled_alone_and_what_lies_before_it_together(path: Path) -> None:
+    dies_with(path, record(1, partition=1), record(2, partition=1))
+    journal = Journal(FileOfJournal(path))
+    read = [
+        Record("commands", number, offset, 0, None, None) for number, offset in ((0, 7), (0, 8), (1, 1), (1, 2), (0, 9))
+    ]
+    assert journal.room(2_000) == 1, "a suspect may be the next"
+    assert journal.parted(read[:1]) == (read[:1], [])
+    assert journal.room(2_000) == 100
+    assert journal.parted(read) == (read[:2], read[2:])
+    assert journal.parted(read[2:]) == (read[2:3], read[3:])
+    assert journal.room(2_000) == 1
+    journal.settle(lambda _taken: False)
+    assert journal.room(2_000) == 2_000
+    assert journal.parted(read) == (read, [])
+    assert journal.parted([]) == ([], [])

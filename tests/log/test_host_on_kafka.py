@@ -19,6 +19,7 @@ from dispatch.log import topics
 from dispatch.log.application import Message
 from dispatch.log.envelope import Envelope, dump
 from dispatch.log.errors import Aborted, Misconfigured, OutcomeUnknown
+from dispatch.log.journal import FileOfJournal, Journal, Taken
 from dispatch.log.producers import Producers
 from dispatch.log.reading import read_all
 from dispatch.log.restore import restore
@@ -26,6 +27,7 @@ from dispatch.log.settings import HostSettings
 from dispatch.log.store import PartitionStore
 from dispatch.log.transaction import TransactionalProducer
 from dispatch.log.worker import Worker
+from dispatch.metrics.host import TRANSACTIONS
 
 pytestmark = pytest.mark.servers
 PARTITIONS = 2
@@ -222,6 +224,23 @@ def test_a_timer_that_kills_the_process_is_set_aside_after_three_deaths_and_the_
     assert balances(bank.wait("events", 6))["c"] == [0, 1]
     assert [letter["reason"] for letter in letters] == ["the process died at this timer three times"]
     assert len(bank.read("letters")) == 1
+
+
+def test_after_a_death_only_what_was_in_hand_is_taken_one_by_one(bank: Bank, tmp_path: Path) -> None:
+    """What was in hand is the first of each partition, and the client gives all that it has of one before the other."""
+    deposits(bank, accounts=40, times=50)
+    file = tmp_path / "journal" / "slot-0.json"
+    journal = Journal(FileOfJournal(file))
+    journal.take(
+        Taken(bank.namespace + "commands", number, offset) for number in range(PARTITIONS) for offset in range(5)
+    )
+    journal.close()
+    before = TRANSACTIONS._value.get()
+    bank.opens(journal=file)
+    bank.wait("events", 40 * 50)
+    each_counted_once(bank, accounts=40, times=50)
+    assert 5 * PARTITIONS <= TRANSACTIONS._value.get() - before < 200
+    assert not Journal(FileOfJournal(file)).suspicious
 
 
 def test_a_restore_waits_for_what_another_has_open(bank: Bank) -> None:
