@@ -168,14 +168,19 @@ def wrongs(crew: Crew, spoilt: int, refused: list[str], outsiders: tuple[Seller,
     settings = crew.dispatch.settings
     events = len(events_of(settings))  # drivers who listen go on to be seen: the tables may know more
 
+    rows, before = 0, -1
+
     def caught_up() -> bool:
+        nonlocal rows
         try:
-            return audit_rows(settings.postgres) >= events
+            rows = audit_rows(settings.postgres)
         except psycopg.OperationalError:
             return False
+        return rows >= events
 
-    caught = wait(crew, caught_up, 120)
-    wrong = [] if caught else ["the tables did not catch up with the log within two minutes"]
+    while not (caught := wait(crew, caught_up, 120)) and rows > before:  # as long as they come nearer
+        before = rows
+    wrong = [] if caught else [f"the tables stand still at {rows} of {events} events"]
     if not wait(crew, lambda: _index_full(crew), 20):
         wrong.append("the geo index does not know every driver")
     letters = sum(1 for _ in read_all(settings.kafka, [settings.namespace + topics.DEAD_LETTERS.name]))
