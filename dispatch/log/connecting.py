@@ -65,8 +65,6 @@ def properties(file: str) -> dict[str, str]:
 
 def checked(file: str) -> None:
     """Has a client take the file's properties as they are, certificates included. Raises BadProperties."""
-    if not file:
-        return
     try:
         Producer({**properties(file), "log_level": 0})
     except KafkaException as error:

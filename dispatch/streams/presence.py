@@ -14,7 +14,7 @@ _POLE = 90.0
 _BELIEVED = ("taken", "confirmed")
 _ALIVE = (*_BELIEVED, "jump")
 EARLY_MS, EARLY_MOST = 10_000, 10_000
-"""So long a ping waits for its driver's sign-on to be read, and of so many drivers: two topics keep no order."""
+"""So long at least a ping waits for its driver's sign-on to be read, of so many drivers: two topics keep no order."""
 
 
 class Presence:

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
-from selling import Came, Market, certificate, slowly, verified
+from certificates import certificate
+from selling import Came, Market, slowly, verified
 from standardwebhooks import Webhook, WebhookVerificationError
 from starlette.requests import Request
 from whole_system import System, an_order, problem

@@ -1,7 +1,5 @@
 """Baton on a broker that wants TLS and a password: an order is delivered, and without the password nothing is."""
 
-import datetime
-import ipaddress
 import os
 import subprocess
 import sys
@@ -10,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from certificates import certificate
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
     AclBinding,
@@ -19,10 +18,6 @@ from confluent_kafka.admin import (
     ResourcePatternType,
     ResourceType,
 )
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from running import Dispatch
 from town import Town, until
 
@@ -37,36 +32,12 @@ WRITERS = ("dispatch-0.a", "dispatch-0.b", "eta", "rules", "zones", "dead-letter
 """As in docs/kafka.md, without the namespace."""
 
 
-def certificate(folder: Path) -> None:
-    """A certificate that vouches for itself, and its key: for the broker, and alone for its clients to believe."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "broker")]), datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    chain = made.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "ca.pem").write_bytes(chain)
-    (folder / "broker.pem").write_bytes(private + chain)
-
-
 class Closed(Kafka):
     """A broker that lets in who knows the password, over TLS; to itself it speaks without."""
 
-    def __init__(self, folder: Path, certificates: Path) -> None:
+    def __init__(self, folder: Path, keys: Path) -> None:
         super().__init__(folder)
-        self._certificates, self._internal = certificates, free_port()
+        self._keys, self._internal = keys, free_port()
 
     def answers(self) -> bool:
         """Whether it lets us in."""
@@ -110,18 +81,18 @@ class Closed(Kafka):
             "sasl.enabled.mechanisms": "PLAIN",
             "listener.name.clients.plain.sasl.jaas.config": f'{module} required user_baton="of the house";',
             "listener.name.clients.ssl.keystore.type": "PEM",
-            "listener.name.clients.ssl.keystore.location": self._certificates / "broker.pem",
+            "listener.name.clients.ssl.keystore.location": self._keys,
         }
 
 
 @pytest.fixture
 def signed_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file of properties, in force in this process and those that it starts."""
-    certificate(tmp_path)
+    pem = certificate(tmp_path / "broker.pem")
     file = tmp_path / "kafka.properties"
     file.write_text(
         "security.protocol=SASL_SSL\nsasl.mechanisms=PLAIN\nsasl.username=baton\nsasl.password=of the house\n"
-        f"ssl.ca.location={tmp_path / 'ca.pem'}\n"
+        f"ssl.ca.location={pem}\n"
     )
     monkeypatch.setenv(VARIABLE, str(file))
     return file
@@ -130,7 +101,7 @@ def signed_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def closed(tmp_path: Path, signed_in: Path) -> Iterator[Closed]:
     """The broker."""
-    broker = Closed(tmp_path / "broker", signed_in.parent)
+    broker = Closed(tmp_path / "broker", signed_in.with_name("broker.pem"))
     broker.start()
     yield broker
     broker.kill()
