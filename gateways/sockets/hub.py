@@ -303,7 +303,7 @@ class Sockets:
 
     async def _claim(self, connection: Connection) -> None:
         """It is the device's live connection from now on; the one before ends."""
-        connection.opened_at_ms = await self.sessions.now_ms()
+        connection.opened_at_ms = await self.sessions.opened_ms()
         self._greet(connection)
         if connection.device.startswith(_OBSERVED):
             return

@@ -61,6 +61,7 @@ class Sessions:
         ) if address else None  # fmt: skip
         self._listener = redis.Redis.from_url(address) if address else None
         self._done: dict[str, float] = {}
+        self._opened_ms = 0
         self._listening: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -77,8 +78,16 @@ class Sessions:
             if client is not None:
                 await client.aclose()
 
-    async def now_ms(self) -> int:
-        """One clock for all gateways: Redis'; without it this machine's."""
+    async def opened_ms(self) -> int:
+        """When a connection was opened, by one clock for all gateways. Later than any before it of this gateway: two of
+        one millisecond would end each other by chance, the new one as likely as the old.
+        """
+        now_ms = await self._now_ms()
+        self._opened_ms = max(self._opened_ms + 1, now_ms)
+        return self._opened_ms
+
+    async def _now_ms(self) -> int:
+        """Redis' clock; without it this machine's."""
         if self._client is not None:
             try:
                 seconds, micros = await self._client.time()

@@ -17,7 +17,7 @@ from gateways.sockets import Sockets, Terms, hub
 from gateways.sockets.connection import QUEUE, Connection
 from gateways.sockets.positions import HEARD, NOTHING, Position, position
 from gateways.sockets.recent import Heard, Recent
-from gateways.sockets.sessions import Session, superseded
+from gateways.sockets.sessions import Session, Sessions, superseded
 
 TOPICS = range(len(HEARD))
 
@@ -32,6 +32,17 @@ def test_of_a_device_the_newest_connection_lives_and_of_devices_so_many() -> Non
     assert superseded([phone_again, tablet], 2) == []
     assert superseded([phone_again, tablet], 1) == ["c"]
     assert sorted(superseded([phone, tablet, phone_again], 2)) == ["a"]
+
+
+def test_of_two_connections_within_a_millisecond_the_later_is_the_newest() -> None:
+    sessions = Sessions("", "", 0, 1, lambda _driver, _connection: None)
+
+    async def opened() -> list[int]:
+        at_once = await asyncio.gather(*(sessions.opened_ms() for _ in range(100)))
+        return [*at_once, *[await sessions.opened_ms() for _ in range(100)]]
+
+    stamps = asyncio.run(opened())
+    assert stamps == sorted(set(stamps))
 
 
 @given(st.lists(st.tuples(st.sampled_from("xyz"), st.integers(0, 9)), max_size=8), st.integers(1, 3))
