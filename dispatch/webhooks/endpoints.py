@@ -160,12 +160,12 @@ async def message(connection: Connection, message_id: str) -> Row | None:
 
 
 async def redeliver(connection: Connection, found: Row) -> None:
-    """Sends a message again, under the same id, with all its attempts."""
+    """Sends a message again, under the same id, with all its attempts; an attempt under way now does not count."""
     async with connection.transaction():
         await connection.execute(QUEUE, found)
         await connection.execute(
-            "UPDATE webhook_messages SET state = 'pending', attempts = 0, reason = '', ended_at = NULL"
-            " WHERE message_id = %s",
+            "UPDATE webhook_messages SET state = 'pending', attempts = 0, reason = '', ended_at = NULL,"
+            " round = round + 1 WHERE message_id = %s",
             (found["message_id"],),
         )
         await connection.execute(

@@ -33,7 +33,7 @@ taken AS (
     RETURNING l.endpoint_id, l.line, l.claim)
 SELECT t.endpoint_id::text, t.line, t.claim, e.seller_id, e.url, e.secret, e.failures,
     CASE WHEN e.old_secret_until > now() THEN e.old_secret END AS old_secret,
-    m.message_id::text, m.event_type, m.body, m.at, m.attempts
+    m.message_id::text, m.event_type, m.body, m.at, m.attempts, m.round
 FROM taken t JOIN webhook_endpoints e USING (endpoint_id) LEFT JOIN LATERAL (
     SELECT * FROM webhook_messages WHERE endpoint_id = t.endpoint_id AND line = t.line AND state = 'pending'
     ORDER BY sequence, taken_at LIMIT 1) m ON true
@@ -41,7 +41,7 @@ FROM taken t JOIN webhook_endpoints e USING (endpoint_id) LEFT JOIN LATERAL (
 _DONE = (
     "UPDATE webhook_messages SET state = %(state)s, attempts = attempts + 1, reason = %(reason)s,"
     " ended_at = CASE WHEN %(state)s = 'pending' THEN NULL ELSE now() END"
-    " WHERE message_id = %(message_id)s AND state = 'pending'"
+    " WHERE message_id = %(message_id)s AND state = 'pending' AND round = %(round)s"
 )
 _ATTEMPT = (
     "INSERT INTO webhook_attempts (message_id, endpoint_id, at, outcome, status, reason, took_ms)"
@@ -72,6 +72,7 @@ class Claimed:
     body: str | None
     at: datetime | None
     attempts: int | None
+    round: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,13 @@ async def claim(connection: Connection, most: int) -> list[Claimed]:
 
 
 async def report(connection: Connection, claimed: Claimed, tried: Tried | None) -> bool:
-    """Notes an attempt and lets the line go on. False: the claim had lapsed, and nothing changes."""
-    values: Row = {"endpoint_id": claimed.endpoint_id, "line": claimed.line, "message_id": claimed.message_id}
+    """Notes an attempt and lets the line go on. False: the claim had lapsed, and nothing changes.
+
+    An attempt ends nothing and holds up nothing when its message was asked for again, or passed over, while it was
+    under way.
+    """
+    values: Row = {"endpoint_id": claimed.endpoint_id, "line": claimed.line, "message_id": claimed.message_id,
+                   "round": claimed.round, "pause_s": 0.0}  # fmt: skip
     async with connection.transaction():
         held = await connection.execute(
             "SELECT FROM webhook_lines WHERE endpoint_id = %s AND line = %s AND claim = %s AND state = 'claimed'"
@@ -110,10 +116,12 @@ async def report(connection: Connection, claimed: Claimed, tried: Tried | None) 
                 "at": tried.at, "outcome": tried.outcome, "status": tried.status, "reason": tried.reason,
                 "took_ms": tried.took_ms, "state": state,
             }  # fmt: skip
-            await connection.execute(_DONE, values)
+            done = await connection.execute(_DONE, values)
+            if done.rowcount:
+                values["pause_s"] = tried.pause_s
             await connection.execute(_ATTEMPT, values)
             await _judged(connection, claimed, tried)
-        await connection.execute(_NEXT, values | {"pause_s": tried.pause_s if tried else 0.0})
+        await connection.execute(_NEXT, values)
     return True
 
 
