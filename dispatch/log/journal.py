@@ -1,7 +1,8 @@
 """Remembers, outside the process, what was in hand when it died, to find a record or timer that kills every worker.
 
-After a death what was in hand is taken one by one, other records together but never beside it; the one that the process
-died at three times is set aside unseen. A file of the machine is enough: the supervisor restarts the slot where it was.
+After a death what was in hand is taken one by one, or a fiftieth at a time when it was more than that and one by one after
+a second death; other records together but never beside it. The one that the process died at three times, the last two
+alone, is set aside unseen. A file of the machine is enough: the supervisor restarts the slot where it was.
 """
 
 import os
@@ -14,6 +15,8 @@ import msgspec
 from dispatch.log.application import Deadline, Record
 
 DEATHS = 3
+_SHARES = 50
+"""After a death what was in hand is done again in about so many transactions: thousands of them would be a pause."""
 _BESIDE = 100
 """So many records are read at once while others are suspected: a turn stays short."""
 
@@ -81,24 +84,26 @@ class Journal:
         """Whether the last record was a suspect: the next one will be."""
         if file is not None:
             self._read(file)
+        self._share = 1 + len(self._suspects) // _SHARES
 
     @property
     def suspicious(self) -> bool:
-        """Whether there are records and timers that must be taken one by one."""
+        """Whether there are records and timers that must be taken apart from others."""
         return bool(self._suspects)
 
     def room(self, most: int) -> int:
-        """How many records to read at once: one while suspects come, for what is read with one is read again."""
-        return most if not self._suspects else 1 if self._came else min(most, _BESIDE)
+        """How many records to read at once: few while suspects come, for what is read beside them is read again."""
+        return most if not self._suspects else min(most, self._share if self._came else _BESIDE)
 
     def parted(self, records: list[Record]) -> tuple[list[Record], list[Record]]:
-        """What to handle together, in its order, and what must be read again after that: a suspect is handled alone."""
+        """What to handle together, in its order, and what must be read again after that: suspects, or what is none."""
         if not self._suspects or not records:
             return records, []
         came = [Taken(one.topic, one.partition, one.offset) in self._suspects for one in records]
         self._came = came[0]
-        alone = 1 if self._came else came.index(True) if True in came else len(came)
-        return records[:alone], records[alone:]
+        alike = came.index(not self._came) if (not self._came) in came else len(came)
+        together = min(alike, self._share) if self._came else alike
+        return records[:together], records[together:]
 
     def is_deadly(self, taken: Taken) -> bool:
         """Whether the process died at this very record or timer too often."""

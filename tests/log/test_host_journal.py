@@ -123,3 +123,19 @@ def test_a_suspect_is_handled_alone_and_what_lies_before_it_together(path: Path)
     assert journal.room(2_000) == 2_000
     assert journal.parted(read) == (read, [])
     assert journal.parted([]) == ([], [])
+
+
+def test_of_many_a_fiftieth_is_handled_at_a_time_and_after_the_next_death_one(path: Path) -> None:
+    dies_with(path, *(record(offset) for offset in range(2_000)))
+    read = [Record("commands", 0, offset, 0, None, None) for offset in range(1_990, 2_100)]
+    journal = Journal(FileOfJournal(path))
+    assert journal.room(2_000) == 41
+    assert journal.parted(read[:41]) == (read[:10], read[10:41])
+    assert journal.parted(read[10:]) == (read[10:], [])
+    dies_with(path, *(record(offset) for offset in range(41)))
+    journal = Journal(FileOfJournal(path))
+    assert journal.room(2_000) == 1
+    assert not journal.is_deadly(record(7))
+    for _ in range(2):
+        dies_with(path, record(7))
+    assert Journal(FileOfJournal(path)).is_deadly(record(7))
