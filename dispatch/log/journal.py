@@ -1,8 +1,8 @@
 """Remembers, outside the process, what was in hand when it died, to find a record or timer that kills every worker.
 
-After a death what was in hand is taken one by one; when it was more than fifty things, a fiftieth at a time, and one by one
-after a second death. Other records are taken together, never beside it. The one that the process died at three times, the
-last two alone, is set aside unseen. A file of the machine is enough: the supervisor restarts the slot where it was.
+After a death what was in hand is taken one by one; when it was more than fifty things, a fiftieth at a time, and one by
+one after a second death. Other records are taken together, never beside it. What the process died at three times, twice
+of them alone, is set aside unseen. A file of the machine is enough: the supervisor restarts the slot where it was.
 """
 
 import os
