@@ -171,8 +171,7 @@ class Webhooks:
             raise Problem(404, "unknown_message", "No message of this id is known.")
         if found["endpoint_state"] != "enabled" and found["event_type"] != kinds.TEST:
             raise Problem(409, "endpoint_disabled", "The endpoint is disabled; enable it first.")
-        if found["state"] != "pending":
-            await self._reads.ask(endpoints.redeliver, found)
+        await self._reads.ask(endpoints.redeliver, found)
         return {"message_id": message_id, "event_type": found["event_type"], "state": "pending"}
 
     async def _mine(self, request: Request, endpoint_id: str) -> Row:

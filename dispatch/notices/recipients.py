@@ -17,6 +17,7 @@ Connection = psycopg.Connection[Any]
 _DELIVERY = "SELECT store_name, seller_order_id, delivery_eta, zone FROM deliveries WHERE delivery_id = %s"
 _CONTACT = "SELECT name, phone, language FROM contacts WHERE delivery_id = %s"
 _DRIVER = "SELECT name, phone, language FROM driver_contacts WHERE driver_id = %s"
+_PATIENCE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +36,19 @@ def zone_of_delivery(connection: Connection, delivery_id: str) -> str:
 
 
 def addressed(connection: Connection, claimed: Claimed, rules: Rules, default_language: str) -> Addressed | None:
-    """Everything the notice needs; None while the order's contact is not there (yet, or any more)."""
-    order, contact = _row(connection, _DELIVERY, uuid_of(claimed.delivery_id)), None
+    """Everything the notice needs; None while the order's contact is not there (yet, or any more).
+
+    Who needs no contact is told without the order, too, when its row has not come for `_PATIENCE` attempts.
+    """
+    order, contact, policy = _row(connection, _DELIVERY, uuid_of(claimed.delivery_id)), None, rules.policy.notices
     if claimed.audience == "customer":
         contact = _row(connection, _CONTACT, uuid_of(claimed.delivery_id))
         if contact is None or order is None:
             return None
     elif claimed.audience == "driver":
         contact = _row(connection, _DRIVER, claimed.driver_id)
+    elif order is None and claimed.delivery_id and claimed.attempts < min(_PATIENCE, policy.send_attempts):
+        return None  # the tables are a moment behind the log
     zone = quiet.zone_of(rules.policy_for(str(order["zone"]) if order else "none").notices)
     details = claimed.details
     told_ms = _ms(details.get("delivery_eta_ms"))

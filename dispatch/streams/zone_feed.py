@@ -7,7 +7,7 @@ the last one, for the alerts.
 
 import threading
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka import Message as Consumed
@@ -43,9 +43,11 @@ FRESH_MS = 60_000
 ON_SHIFT = ("AVAILABLE", "BUSY", "ON_BREAK")
 """Whom a broadcast reaches."""
 SETTLED_MS = 1_000
+"""What is asked for is carried out after so long: topics keep no order between them."""
 _AGAIN_AFTER_S = 2.0
 _PASSED_OVER = codec.marks({*delivery_events.AUDIT_WORDS, *driver_events.AUDIT_WORDS} - {*FOLDED})
 """Of events that are not folded: not even decoded."""
+_Asked = TypeVar("_Asked", ZoneDriversRequested, BroadcastRequested)
 logger = logs.get("dispatch.streams.zone_feed")
 
 
@@ -61,6 +63,7 @@ class ZoneFeed:
         self._published: dict[str, ZoneHealth] = {}
         self._requested: dict[str, int] = {}
         self._broadcasts: list[BroadcastRequested] = []
+        self._asked: list[ZoneDriversRequested] = []
         self._counted = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="zone-feed", daemon=True)
@@ -82,7 +85,8 @@ class ZoneFeed:
     def _run(self) -> None:
         """Whatever fails, all is read anew a moment later: nothing is kept that cannot be rebuilt."""
         while not self._stop.is_set():
-            self._live, self._published, self._places, self._broadcasts = ZonesLive(), {}, {}, []
+            self._live, self._published, self._places = ZonesLive(), {}, {}
+            self._broadcasts, self._asked, self._requested = [], [], {}
             consumer = self._consumer()
             try:
                 self._open(consumer)
@@ -156,7 +160,7 @@ class ZoneFeed:
         if not self._behind and time.monotonic() - self._counted >= EVERY_S:
             self._counted = time.monotonic()
             self._publish(time.time_ns() // 1_000_000)
-            self._broadcast(time.time_ns() // 1_000_000)
+            self._carry_out(time.time_ns() // 1_000_000)
 
     def _note(self, message: Consumed) -> None:
         try:
@@ -174,7 +178,7 @@ class ZoneFeed:
         elif isinstance(record, ZoneHealth) and not self._published:
             self._live.recall(record)
         elif isinstance(record, ZoneDriversRequested):
-            self._asked_for(record)
+            self._asked.append(record)
         elif isinstance(record, BroadcastRequested):
             self._broadcasts.append(record)
 
@@ -217,13 +221,23 @@ class ZoneFeed:
             )
             self._send(topics.NOTICES, driver_id, notice)
 
-    def _broadcast(self, now_ms: int) -> None:
-        """Carries out what was asked for a moment ago: by then what drivers did before it was read, too."""
-        due = [request for request in self._broadcasts if now_ms - request.at_ms >= SETTLED_MS]
-        self._broadcasts = [request for request in self._broadcasts if now_ms - request.at_ms < SETTLED_MS]
-        for request in due:
-            if now_ms - request.at_ms <= FRESH_MS:
-                self._tell_all(request)
+    def _carry_out(self, now_ms: int) -> None:
+        """What was asked for a moment ago: by then what drivers did before it was read, too, and the zone is known."""
+        asked, self._asked = self._due(self._asked, now_ms)
+        for request in asked:
+            self._asked_for(request)
+        broadcasts, self._broadcasts = self._due(self._broadcasts, now_ms)
+        for broadcast in broadcasts:
+            if now_ms - broadcast.at_ms <= FRESH_MS:
+                self._tell_all(broadcast)
+
+    def _due(self, requests: list[_Asked], now_ms: int) -> tuple[list[_Asked], list[_Asked]]:
+        """What is to be carried out, and what waits."""
+        due, waiting = list[_Asked](), list[_Asked]()
+        for request in requests:
+            there = not request.zone or request.zone in self._board.table.zones
+            (waiting if now_ms - request.at_ms < (SETTLED_MS if there else FRESH_MS) else due).append(request)
+        return due, waiting
 
     def _tell_all(self, request: BroadcastRequested) -> None:
         """Every driver on their shift is told, or those in the zone. The ids of the notices follow from the request."""

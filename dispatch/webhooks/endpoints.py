@@ -114,7 +114,7 @@ async def enable(connection: Connection, was: Row, host: str, actor: Actor, *, r
     async with connection.transaction():
         await connection.execute("SELECT FROM webhook_lines WHERE endpoint_id = %s ORDER BY line FOR UPDATE", (name,))
         missed = await connection.execute(
-            "UPDATE webhook_messages SET attempts = 0, state = %s, reason = %s,"
+            "UPDATE webhook_messages SET attempts = 0, round = round + 1, state = %s, reason = %s,"
             " ended_at = CASE WHEN %s THEN NULL ELSE now() END"
             " WHERE endpoint_id = %s AND line <> %s AND (state = 'pending' OR state = 'dead' AND reason <> %s)",
             (

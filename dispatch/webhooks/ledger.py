@@ -4,7 +4,7 @@ A claim of a line is committed before anything leaves; a report of an older clai
 reports on lapses, and its message is sent again under the same id (docs/decisions/0015-webhooks-in-lines.md).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import psycopg
@@ -94,14 +94,14 @@ async def claim(connection: Connection, most: int) -> list[Claimed]:
         return await (await cursor.execute(_CLAIM.encode(), {"most": most, "each": EACH})).fetchall()
 
 
-async def report(connection: Connection, claimed: Claimed, tried: Tried | None) -> bool:
-    """Notes an attempt and lets the line go on. False: the claim had lapsed, and nothing changes.
+async def report(connection: Connection, claimed: Claimed, tried: Tried | None) -> Tried | None:
+    """Notes an attempt, as it counts, and lets the line go on. None: nothing was tried, or the claim had lapsed.
 
-    An attempt ends nothing and holds up nothing when its message was asked for again, or passed over, while it was
-    under way.
+    A lapsed claim changes nothing. An attempt ends nothing and holds up nothing when its message was asked for again,
+    or passed over, while it was under way.
     """
     values: Row = {"endpoint_id": claimed.endpoint_id, "line": claimed.line, "message_id": claimed.message_id,
-                   "round": claimed.round, "pause_s": 0.0}  # fmt: skip
+                   "round": claimed.round}  # fmt: skip
     async with connection.transaction():
         held = await connection.execute(
             "SELECT FROM webhook_lines WHERE endpoint_id = %s AND line = %s AND claim = %s AND state = 'claimed'"
@@ -109,7 +109,7 @@ async def report(connection: Connection, claimed: Claimed, tried: Tried | None) 
             (claimed.endpoint_id, claimed.line, claimed.claim),
         )
         if held.rowcount == 0:
-            return False
+            return None
         if tried is not None:
             state = {"failed": "pending"}.get(tried.outcome, tried.outcome)
             values |= {
@@ -117,12 +117,11 @@ async def report(connection: Connection, claimed: Claimed, tried: Tried | None) 
                 "took_ms": tried.took_ms, "state": state,
             }  # fmt: skip
             done = await connection.execute(_DONE, values)
-            if done.rowcount:
-                values["pause_s"] = tried.pause_s
+            tried = tried if done.rowcount else replace(tried, pause_s=0.0, disable="")
             await connection.execute(_ATTEMPT, values)
             await _judged(connection, claimed, tried)
-        await connection.execute(_NEXT, values)
-    return True
+        await connection.execute(_NEXT, values | {"pause_s": tried.pause_s if tried else 0.0})
+    return tried
 
 
 async def _judged(connection: Connection, claimed: Claimed, tried: Tried) -> None:

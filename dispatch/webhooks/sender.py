@@ -116,7 +116,7 @@ class Sender:
                 reported = await ledger.report(connection, claimed, tried)
             self._reached("reported")
             if tried is not None:
-                self._counted(claimed, tried, reported)
+                self._counted(claimed, reported)
             self._new.set()  # the line may go on
         except (psycopg.Error, PoolTimeout) as error:
             self._lost(error)
@@ -157,13 +157,13 @@ class Sender:
             return Tried("dead", at, took_ms, answer.status, answer.reason, disable="given_up")
         return Tried("failed", at, took_ms, answer.status, answer.reason, pause)
 
-    def _counted(self, claimed: Claimed, tried: Tried, reported: bool) -> None:
-        ATTEMPTS.labels(tried.outcome if reported else "lapsed").inc()
+    def _counted(self, claimed: Claimed, reported: Tried | None) -> None:
+        ATTEMPTS.labels(reported.outcome if reported else "lapsed").inc()
         if claimed.attempts == 0 and claimed.at is not None and claimed.event_type != kinds.TEST:
             FIRST_TRY.observe(max(0.0, (datetime.now(UTC) - claimed.at).total_seconds()))
-        if tried.disable and reported:
-            DISABLED.labels(tried.disable).inc()
-            logger.warning("webhook_disabled", endpoint=claimed.endpoint_id, reason=tried.disable)
+        if reported is not None and reported.disable:
+            DISABLED.labels(reported.disable).inc()
+            logger.warning("webhook_disabled", endpoint=claimed.endpoint_id, reason=reported.disable)
 
     def _lost(self, error: psycopg.Error | PoolTimeout) -> None:
         reason = ledger.cause(error) if isinstance(error, psycopg.Error) else "no connection"

@@ -54,7 +54,7 @@ class Shop:
                 """Silent."""
 
         class Quiet(ThreadingHTTPServer):
-            daemon_threads = True
+            daemon_threads, request_queue_size = True, 128  # eight at once, to each of many endpoints
 
             def handle_error(self, *_: Any) -> None:
                 """Whoever hangs up is expected."""

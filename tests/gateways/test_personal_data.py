@@ -79,13 +79,14 @@ def test_the_offer_is_without_the_customer_and_the_assignment_with(system: Syste
     system.until(lambda: in_hand(system, "ana", name).status_code == 200, "in hand in the read model")
     with system.socket("ana", version) as socket:
         again = heard(socket, "DELIVERY_ASSIGNED")
-    assert (again["contact"], again["dropoff"], again["offer_id"]) == (CONTACT, DOOR, offer["offer_id"])
-    answer = in_hand(system, "ana", name)
-    assert (answer.json()["contact"], answer.json()["dropoff"]) == (CONTACT, DOOR)
-    assert answer.headers["cache-control"] == "no-store"
-    problem(in_hand(system, "ben", name), 404, "not_held")
-    problem(in_hand(system, "ana", "nothing"), 404, "not_held")
-    delivered(system, "ana", offer)
+        assert (again["contact"], again["dropoff"], again["offer_id"]) == (CONTACT, DOOR, offer["offer_id"])
+        answer = in_hand(system, "ana", name)
+        assert (answer.json()["contact"], answer.json()["dropoff"]) == (CONTACT, DOOR)
+        assert answer.headers["cache-control"] == "no-store"
+        problem(in_hand(system, "ben", name), 404, "not_held")
+        problem(in_hand(system, "ana", "nothing"), 404, "not_held")
+        delivered(system, "ana", offer)
+        heard(socket, "ASSIGNMENT_ENDED")  # the gateway's reader of the log may be behind the read model
     system.until(lambda: in_hand(system, "ana", name).status_code == 404, "ended in the read model")
     assert is_untold(problem(in_hand(system, "ana", name), 404, "not_held")["detail"])
     with system.socket("ana", version) as socket:

@@ -133,7 +133,8 @@ def test_the_handlers_own_headers_go_before() -> None:
     assert b"strict-transport-security" in headers
 
 
-def test_who_signed_in_is_counted_by_name_and_others_by_address() -> None:
+def test_who_signed_in_is_counted_by_name_and_others_by_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LocalRates.__init__, "__defaults__", (lambda: 100.0,))  # however long it takes
     limited = Limited(serves_at_once, Rates(None, Settings(rate_write_per_s=1, rate_service_factor=3)))
     door = Door("POST", "/v2/orders", frozenset({"driver"}), rate="write")
 

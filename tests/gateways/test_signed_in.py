@@ -62,7 +62,7 @@ def test_a_delivery_through_doors_that_ask_who_it_is(signed: SignedIn) -> None:
     assert paused.status_code == 200, paused.text
     url = system.url.replace("http", "ws") + "/v2/drivers/ana/socket"
     with connect(url, additional_headers=ana) as socket:
-        system.until(lambda: signed.place(shop).status_code != 401, "the key known")
+        system.until(lambda: signed.place(shop).status_code == 201, "the key known")
         order = an_order()
         placed = system.post("/v2/orders/ready", order, **shop)
         assert placed.status_code == 201, placed.text

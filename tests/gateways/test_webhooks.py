@@ -33,7 +33,7 @@ def market(servers: Addresses, database: str, tmp_path_factory: pytest.TempPathF
     home = tmp_path_factory.mktemp("market")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (
-            ("LOOPBACK", "true"), ("RETRIES_S", SCHEDULE), ("TIMEOUT_S", "1"),
+            ("LOOPBACK", "true"), ("RETRIES_S", SCHEDULE), ("TIMEOUT_S", "4"),
             ("CA", str(certificate(home / "trusted.pem"))),
         ):  # fmt: skip
             patch.setenv(f"BATON_WEBHOOK_{name}", value)
@@ -79,7 +79,6 @@ def test_a_delivery_is_told_step_by_step_over_tls_signed_and_without_a_word_of_t
     system = market.system
     system.sign_on("walter")
     system.until(lambda: system.http.get("/v2/drivers/walter").status_code == 200, "known")
-    time.sleep(1.5)  # the geo index hears of him
     order = an_order(seller_id="courier-shop")
     offered = system.post("/events/seller-order-ready", order).json()
     offer = offered["offer_id"]

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
+import redis
 from websockets.sync.client import ClientConnection, connect
 
 from deploy.local import Addresses
@@ -50,13 +52,19 @@ class System:
             thread.start()
         self.url = f"http://127.0.0.1:{settings.gateway_port}"
         self.http = httpx.Client(base_url=self.url, timeout=15)
+        self.valkey = redis.Redis.from_url(settings.valkey)
         self.until(lambda: self._ready(), "ready")
+        self.until(lambda: self._decides(), "deciding", 60)
 
     def _ready(self) -> bool:
         try:
             return self.http.get("/ready").status_code == 200
         except httpx.HTTPError:
             return False
+
+    def _decides(self) -> bool:
+        """The worker may be ready later than the gateway. 401: who did not sign in cannot tell."""
+        return self.post("/v2/drivers/nobody/shift/start").status_code in (401, 404)
 
     def until(self, true: Any, what: str, limit_s: float = 20) -> None:
         end = time.monotonic() + limit_s
@@ -66,6 +74,7 @@ class System:
 
     def close(self) -> None:
         self.http.close()
+        self.valkey.close()
         self.server.should_exit = True
         self.stop.set()
         for thread in self.threads:
@@ -77,8 +86,18 @@ class System:
         )
 
     def sign_on(self, name: str) -> None:
+        """Known, and in the index: a search right after finds them."""
+        since_ms = time.time_ns() // 1_000_000
         answer = self.post(f"/v2/drivers/{name}/sign-on", {"vehicle": "car", "capacity": 1, "rating": 4.5, **PLACE})
         assert answer.status_code == 200, answer.text
+        self.until(lambda: self._indexed_ms(name) >= since_ms, f"{name} in the index")
+
+    def _indexed_ms(self, name: str) -> int:
+        """As of when the index has the driver among the free; 0: it has not, or is not complete."""
+        key = f"{self.settings.namespace}drivers:"
+        free, complete = self.valkey.zscore(f"{key}geo", name), self.valkey.get(f"{key}status:complete")
+        known: Any = self.valkey.hget(f"{key}status", name)
+        return int(msgspec.msgpack.decode(known)[-1]) if known and complete == b"1" and free is not None else 0
 
     def socket(self, name: str, version: str = "/v2") -> ClientConnection:
         return connect(f"{self.url.replace('http', 'ws')}{version}/drivers/{name}/socket")

@@ -52,7 +52,8 @@ def test_a_server_that_keeps_dying_is_restarted_with_longer_and_longer_pauses(fo
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.02)
-    assert 1 <= part(folder, "valkey")["restarts"] <= 4
+    assert part(folder, "valkey")["restarts"] <= 4
+    until(lambda: part(folder, "valkey")["restarts"] >= 1)
     until(lambda: part(folder, "valkey")["state"] == "up")
 
 
@@ -77,7 +78,7 @@ def test_processes_that_hang_do_not_delay_the_restart_of_another(folder: Path) -
         for _ in range(2):
             pid = part(folder, "child")["pid"]
             os.kill(pid, signal.SIGKILL)
-            until(lambda pid=pid: part(folder, "child")["pid"] not in (0, pid), 2.5)  # type: ignore[misc]
+            until(lambda pid=pid: part(folder, "child")["pid"] not in (0, pid), 8)  # type: ignore[misc]
     finally:
         for pid in webs:
             os.kill(pid, signal.SIGCONT)
@@ -202,12 +203,12 @@ def test_a_port_that_another_program_has_is_told_with_the_programs_name(folder: 
         began = time.monotonic()
         with pytest.raises(StartFailed, match=rf"port {port} of {whose} is in use by .*\(pid {os.getpid()}\)"):
             up(folder, plan, quiet)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20, "before anything is waited for"
     assert running(folder) == {}
 
 
 def test_of_two_starts_at_once_one_wins_and_the_other_says_who_is_at_it(folder: Path) -> None:
-    with starting(folder, a_plan(CHILD, setup=[python("import time; time.sleep(2)")])) as failed:
+    with starting(folder, a_plan(CHILD, setup=[python("import time; time.sleep(6)")])) as failed:
         until(lambda: (folder / "up.lock").exists() and (folder / "up.lock").read_text())
         with pytest.raises(StartFailed, match=rf"is being started by pid {os.getpid()}"):
             up(folder, a_plan(CHILD), quiet)
@@ -238,7 +239,7 @@ def test_a_start_that_is_interrupted_leaves_nothing_running(folder: Path) -> Non
 
 
 def test_a_start_that_was_killed_leaves_its_supervisor_in_charge(folder: Path) -> None:
-    plan = a_plan(CHILD, setup=[python("import time; time.sleep(2)")])
+    plan = a_plan(CHILD, setup=[python("import time; time.sleep(6)")])
     with subprocess.Popen(python(start_of(folder, plan)), stdout=subprocess.DEVNULL) as first:
         until(lambda: (folder / "status.json").exists())
         first.kill()

@@ -241,7 +241,7 @@ def test_after_a_death_what_was_in_hand_is_taken_apart_and_soon(bank: Bank, tmp_
     bank.wait("events", 40 * 50)
     each_counted_once(bank, accounts=40, times=50)
     assert 5 * PARTITIONS <= TRANSACTIONS._value.get() - before < 200, "one by one, or a fiftieth at a time"
-    assert not Journal(FileOfJournal(file)).suspicious
+    until(lambda: Journal(FileOfJournal(file)).suspicious, lambda suspicious: not suspicious, 10)  # after the commit
 
 
 def test_a_restore_waits_for_what_another_has_open(bank: Bank) -> None:
@@ -286,7 +286,8 @@ def test_a_worker_that_starts_again_knows_states_commands_and_timers_and_what_wa
 def test_what_came_in_time_wins_over_the_timer_even_when_its_transaction_is_tried_again(
     bank: Bank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bank.opens()
+    worker = bank.opens()
+    until(lambda: len(worker._owned), lambda owned: owned == PARTITIONS, 20)
     at_ms = now_ms() + 5_000
     bank.send("a", "arm", at_ms)
     bank.flush()

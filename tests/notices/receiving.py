@@ -26,6 +26,10 @@ from dispatch.core.policy import NoticePolicy, Policy
 SECRET = "whsec_c2VjcmV0LW9mLXRoZS10ZXN0cw=="
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads, request_queue_size = True, 128  # sixteen at once, of two notifiers
+
+
 class Receiver:
     """Answers with what `answer` says for each request, 200 when nothing is said; keeps what came."""
 
@@ -49,8 +53,7 @@ class Receiver:
             def log_message(self, *_: Any) -> None:
                 """Silent."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}/hook"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -78,15 +81,15 @@ class Town:
         setup.create_topics(self.settings)
         policy = NoticePolicy(
             **{"customer_quiet_from_h": 0, "customer_quiet_to_h": 0, "driver_quiet_from_h": 0, "driver_quiet_to_h": 0,
-               "send_retry_first_s": 0.1, "send_retry_max_s": 0.3, "send_claim_s": 1.5, **notices}
+               "send_retry_first_s": 0.1, "send_retry_max_s": 0.3, "send_claim_s": 5.0, **notices}
         )  # fmt: skip
         setup.publish_policy(self.settings, Policy(notices=policy))
         self._producer = Producer({"bootstrap.servers": servers.kafka, "partitioner": "murmur2_random"})
         self.processes: list[subprocess.Popen[bytes]] = []
 
-    def order(self, language: str = "", phone: str = "+49 761 5550123") -> str:
+    def order(self, language: str = "", phone: str = "+49 761 5550123", name: str = "") -> str:
         """A delivery and its contact."""
-        name = identity.derived(uuid.uuid4().hex)
+        name = name or identity.derived(uuid.uuid4().hex)
         with psycopg.connect(self.settings.postgres) as connection:
             connection.execute("SELECT baton_month('public', 'deliveries', now()::date)")
             connection.execute(
@@ -143,7 +146,7 @@ class Town:
             process.wait()
 
 
-def until(true: Callable[[], Any], limit_s: float = 20) -> None:
+def until(true: Callable[[], Any], limit_s: float = 60) -> None:
     end = time.monotonic() + limit_s
     while not true():
         assert time.monotonic() < end, "not within the time"

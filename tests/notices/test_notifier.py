@@ -3,6 +3,7 @@
 import json
 import signal
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -163,14 +164,30 @@ def test_repeats_and_floods_are_dropped_and_said_to_be(town: Founded, receiver: 
     assert len(receiver.requests) == 3
 
 
+def test_operations_hear_of_an_order_whose_row_comes_later_and_without_it_if_it_never_comes(
+    town: Founded, receiver: Receiver
+) -> None:
+    here = town(send_retry_first_s=3, send_retry_max_s=3)
+    later, never = (identity.derived(uuid.uuid4().hex) for _ in range(2))
+    here.notifier(BATON_NOTIFY_OPERATIONS=receiver.url)
+    here.tell("operations", "unassigned", later)
+    until(lambda: here.rows("SELECT FROM notices WHERE attempts = 1 AND state = 'pending'"))
+    here.order(name=later)
+    here.tell("operations", "unassigned", never)
+    until(lambda: len(receiver.requests) == 2)
+    said = [body["data"]["text"] for body in receiver.bodies()]
+    assert ["Order o-17 of Anker" in text for text in said] == [True, False]
+    assert dict(here.rows("SELECT delivery_id::text, attempts FROM notices")) == {later: 2, never: 3}
+
+
 def test_two_notifiers_share_the_work_and_one_that_was_frozen_repeats_nothing(town: Founded) -> None:
-    here = town()
+    here = town(send_claim_s=3)
     slow = Receiver(slow_at_first)
     pair = [here.notifier(BATON_NOTIFY_CUSTOMER=slow.url) for _ in range(2)]
     told = [here.tell("customer", "picked_up", here.order()) for _ in range(40)]
     until(lambda: len(slow.requests) >= 8)
     pair[0].send_signal(signal.SIGSTOP)
-    time.sleep(2.5)
+    time.sleep(4.5)
     pair[0].send_signal(signal.SIGCONT)
     until(lambda: [row[0] for row in here.rows()] == ["sent"] * 40)
     assert set(slow.counted()) == {notice.notice_id for notice in told}
@@ -187,6 +204,7 @@ def test_what_cannot_be_read_or_has_no_kind_is_a_dead_letter_and_the_rest_goes_o
     here.tell("customer", "arriving", order)
     here.notifier(BATON_NOTIFY_CUSTOMER=receiver.url)
     until(lambda: len(receiver.requests) == 1)
+    until(lambda: dead_letters(here))  # it is flushed after the rows are committed
     (letter,) = dead_letters(here)
     assert "serenade is no kind of notice" in letter.reason
 

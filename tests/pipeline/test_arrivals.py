@@ -90,7 +90,7 @@ def test_an_assignment_has_a_band_a_far_driver_moves_it_and_the_end_is_learned(h
     send.flush()
     send.wait(topics.ETA_MODEL, lambda found: any(isinstance(record, ModelPublished) for record in found))
     eta.end()
-    assert here.dispatch.check().ok
+    here.holds()
     found = from_log(here.settings.kafka, here.settings.namespace)
     judged = score(found.deliveries, 300)
     assert judged is not None
@@ -115,6 +115,7 @@ def test_a_restart_learns_nothing_twice_and_forgets_nothing(here: Town) -> None:
     until(lambda: again.tracker.courses.arrivals.model.version == 20, "the eight that came meanwhile are learned")
     again.end()
     third = Tracker(here)
+    until(lambda: third.tracker.courses.arrivals.model.version >= 20, "known again")
     time.sleep(1)
     assert third.tracker.courses.arrivals.model.version == 20
     cells = third.tracker.courses.arrivals.model.scopes["city"]["delivery@assigned"]

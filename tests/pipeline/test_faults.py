@@ -38,6 +38,7 @@ def an_evening(dispatch: Any, orders: int) -> list[str]:
 
 def ends(dispatch: Any, names: list[str], limit_s: float = 40) -> None:
     """Every delivery is assigned, then cancelled; then nothing is under way."""
+    dispatch.wait(topics.DELIVERY_EVENTS, seen(de.DeliveryCreated, len(names)), limit_s)
     dispatch.wait(topics.DELIVERY_EVENTS, seen(de.NoDriverFound, len(names)), limit_s)
     for name in names:
         dispatch.delivery(dc.CancelDelivery, name, "admin", reason="the evening is over")

@@ -119,6 +119,13 @@ def said(here: Town | Dispatch, *arguments: str) -> tuple[int, str]:
     return made.returncode, made.stdout + made.stderr
 
 
+def _ready(url: str) -> bool:
+    try:
+        return httpx.get(url).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
 def test_an_order_is_delivered_and_without_the_password_nothing_is_told(
     closed: Closed, servers: Addresses, database: str, namespace: str, tmp_path: Path, signed_in: Path
 ) -> None:
@@ -130,7 +137,7 @@ def test_an_order_is_delivered_and_without_the_password_nothing_is_told(
         here.sign_on()
         here.delivered(here.orders(3))
         url = f"http://127.0.0.1:{here.settings.gateway_port}/ready"
-        until(lambda: httpx.get(url).status_code == 200, "the gateway is ready")
+        until(lambda: _ready(url), "the gateway is ready", 60)
         here.holds()
         code, text = said(here, "check")
         assert code == 0, text
