@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import psycopg
@@ -79,6 +80,11 @@ class Reads:
         """What the driver holds."""
         rows: list[dict[str, Any]] = await self._ask(queries.held_by, driver_id)
         return rows
+
+    async def as_of(self, delivery_ids: Sequence[str]) -> dict[str, int]:
+        """Of when the tables' rows of these deliveries are, UTC ms; of one that they do not have, nothing."""
+        found: dict[str, int] = await self._ask(queries.as_of, delivery_ids) if delivery_ids else {}
+        return found
 
     async def in_hand(self, driver_id: str, delivery_id: str) -> dict[str, Any]:
         """A delivery with its contact, for the driver who holds it; for all others it is not there."""

@@ -89,6 +89,13 @@ async def held(connection: AsyncConnection[Any], driver_id: str, delivery_id: st
     return next((row for row in rows if str(row["delivery_id"]) == delivery_id), None)
 
 
+async def as_of(connection: AsyncConnection[Any], delivery_ids: Sequence[str]) -> dict[str, int]:
+    """Of when the rows of these deliveries are: the moments of their last events, UTC ms."""
+    statement = "SELECT delivery_id::text, updated_at FROM deliveries WHERE delivery_id = ANY(%s::uuid[])"
+    rows = await _rows(connection, statement, list(delivery_ids))
+    return {row["delivery_id"]: round(row["updated_at"].timestamp() * 1000) for row in rows}
+
+
 async def contacts(connection: AsyncConnection[Any], delivery_ids: Sequence[str]) -> dict[str, Row]:
     """Whom deliveries go to, and exactly where: for nobody but the drivers who hold them."""
     statement = (

@@ -1,7 +1,8 @@
 """What a new connection is told first: the read model's rows, set right by what was heard since they were written."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from dispatch.contract.records.driver_events import DriverAvailabilityChanged
@@ -44,9 +45,14 @@ class State:
 
 
 def present(
-    offers: Iterable[Message], held: Iterable[Message], lately: Iterable[Any], more: Message, now_ms: int
-) -> State:
-    """The state from the tables' rows and the records heard lately, of which the later ones win."""
+    offers: Iterable[Message], held: Iterable[Message], lately: Iterable[Any], more: Message, now_ms: int,
+    as_of: Mapping[str, int] = MappingProxyType({}),
+) -> State:  # fmt: skip
+    """The state from the tables' rows and the records heard lately, of which the later ones win.
+
+    `as_of`: of when a delivery's row is, UTC ms. One that is later than an assignment, and not among what is held,
+    knows of its end, which was not heard here yet: whom it goes to is no longer this driver's business.
+    """
     open_now: dict[str, Message] = {str(row["offer_id"]): {**OFFERED, **row} for row in offers}
     in_hand: dict[str, Message] = {str(row["offer_id"]): {**ASSIGNED, **row} for row in held}
     for record in lately:
@@ -57,7 +63,8 @@ def present(
                 open_now.pop(record.offer_id, None)
             case DeliveryAssigned():
                 open_now.pop(record.offer_id, None)
-                in_hand.setdefault(record.offer_id, worded(record) or {})
+                if as_of.get(record.delivery_id, 0) <= record.at_ms:
+                    in_hand.setdefault(record.offer_id, worded(record) or {})
             case AssignmentEnded():
                 in_hand.pop(record.offer_id, None)
             case DriverAvailabilityChanged():

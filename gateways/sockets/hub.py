@@ -243,14 +243,16 @@ class Sockets:
         """Offers and assignments as they are. Without the read model what was heard lately has to do."""
         driver_id = connection.driver_id
         lately = [record for one in self._recent.of(driver_id) if (record := _decoded(one)) is not None]
+        assigned = [record.delivery_id for record in lately if isinstance(record, DeliveryAssigned)]
         try:
+            as_of = await self._reads.as_of(assigned)  # before what is held: a row that is behind does not get ahead
             offers, held, driver = await asyncio.gather(
                 self._reads.offers(driver_id, open_only=True), self._reads.assignments(driver_id),
                 self._availability(driver_id),
             )  # fmt: skip
         except Problem:
             return present([], [], lately, {"complete": False}, now_ms())
-        state = present(offers, held, lately, {"complete": True, **driver}, now_ms())
+        state = present(offers, held, lately, {"complete": True, **driver}, now_ms(), as_of)
         contacts = await asyncio.gather(*(self._reads.contact(delivery_id) for delivery_id in state.held))
         return state.with_contacts(contacts)
 

@@ -98,7 +98,10 @@ def test_a_refused_command_is_a_409_that_says_why(system: System) -> None:
     problem(system.http.delete("/v2/orders"), 405, "method_not_allowed")
 
 
-def test_the_same_idempotency_key_gives_the_same_answer_once_decided(system: System) -> None:
+def test_the_same_idempotency_key_gives_the_same_answer_once_decided(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateways.shell.answers._LIMIT_S", 10.0)
     order = an_order()
     key = {"idempotency-key": uuid.uuid4().hex}
     first = system.post("/v2/orders/ready", order, **key)

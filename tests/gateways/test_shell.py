@@ -174,7 +174,10 @@ def test_two_gateways_count_together_and_each_alone_without_valkey(
     assert (REGISTRY.get_sample_value("baton_gateway_local_limits_total") or 0) >= before + 22
 
 
-def test_a_key_has_one_answer_on_every_gateway_and_after_a_restart(system: System) -> None:
+def test_a_key_has_one_answer_on_every_gateway_and_after_a_restart(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateways.shell.answers._LIMIT_S", 10.0)
     order, key = an_order(), {"idempotency-key": uuid.uuid4().hex}
     with a_gateway(system, 1) as one:
         with ThreadPoolExecutor(8) as together:

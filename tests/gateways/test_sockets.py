@@ -34,8 +34,10 @@ TERMS = OfferTerms(
 class Tables:
     """Stands for the read models: contacts that come after a while."""
 
-    def __init__(self, contact: Any = None, after: Callable[[], bool] = lambda: True) -> None:
-        self.known, self.after = contact, after
+    def __init__(
+        self, contact: Any = None, after: Callable[[], bool] = lambda: True, as_of_ms: int | None = None
+    ) -> None:
+        self.known, self.after, self.as_of_ms = contact, after, as_of_ms
 
     async def contact(self, _delivery_id: str) -> Any:
         while not self.after():
@@ -49,6 +51,9 @@ class Tables:
     async def assignments(self, _driver_id: str) -> list[Any]:
         return []
 
+    async def as_of(self, delivery_ids: list[str]) -> dict[str, int]:
+        return {} if self.as_of_ms is None else dict.fromkeys(delivery_ids, self.as_of_ms)
+
     async def driver(self, _driver_id: str) -> dict[str, Any]:
         return {"availability": "AVAILABLE"}
 
@@ -56,9 +61,11 @@ class Tables:
 class Wire:
     """Stands for a driver's connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, **query: str) -> None:
+        self.query_params = query
         self.heard: list[dict[str, Any]] = []
         self.gone = asyncio.Event()
+        self.closed = 0
 
     async def accept(self, _subprotocol: str | None) -> None:
         return
@@ -66,6 +73,10 @@ class Wire:
     async def receive(self) -> dict[str, str]:
         await self.gone.wait()
         return {"type": "websocket.disconnect"}
+
+    async def close(self, code: int, _why: str) -> None:
+        self.closed = code
+        self.gone.set()
 
     async def send_text(self, text: str) -> None:
         self.heard.append(json.loads(text))
@@ -141,6 +152,24 @@ def test_an_assignment_waits_for_its_contact_before_this_drivers_next_message_an
     assert (assigned["type"], offered["type"]) == ("DELIVERY_ASSIGNED", "DELIVERY_OFFERED_V2")
     assert assigned["contact"] == {"name": "Clara Q.", "phone": "1", "address": "Basler Str. 1", "note": ""}
     assert assigned["dropoff"] == {"lat": 48.012345, "lng": 7.86}
+
+
+@pytest.mark.parametrize(("as_of_ms", "told"), [(None, 1), (AT_MS - 1, 1), (AT_MS, 1), (AT_MS + 1, 0)])
+def test_who_comes_back_is_not_told_of_an_assignment_whose_end_only_the_tables_know(
+    as_of_ms: int | None, told: int
+) -> None:
+    again = Wire(device="another")
+
+    async def play(sockets: Sockets, wires: dict[str, Wire]) -> None:
+        tell(sockets, an_assignment())
+        await until(lambda: len(wires["ana"].told()) == 1)
+        serving = asyncio.create_task(sockets.serve(cast(WebSocket, again), "ana"))
+        await until(lambda: any(message["type"] == "READY" for message in again.heard))
+        again.gone.set()
+        await serving
+
+    played(Tables(CLARA, as_of_ms=as_of_ms), play)
+    assert [message["contact"]["name"] for message in again.told()] == ["Clara Q."] * told
 
 
 def test_an_assignment_that_has_ended_waits_for_no_contact_and_lets_the_next_offer_through() -> None:
