@@ -148,6 +148,9 @@ class Tables:
     async def assignments(self, _driver_id: str) -> list[Any]:
         return []
 
+    async def as_of(self, _delivery_ids: list[str]) -> dict[str, int]:
+        return {}
+
     async def driver(self, _driver_id: str) -> dict[str, Any]:
         raise Problem(404, "unknown_driver", "")
 
