@@ -18,6 +18,7 @@ _DELIVERY = "SELECT store_name, seller_order_id, delivery_eta, zone FROM deliver
 _CONTACT = "SELECT name, phone, language FROM contacts WHERE delivery_id = %s"
 _DRIVER = "SELECT name, phone, language FROM driver_contacts WHERE driver_id = %s"
 _PATIENCE = 3
+"""Attempts, of which the last goes without the order: operations and support are told late rather than never."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,8 @@ class Sender:
             whom = addressed(connection, claimed, self._rules, self._language)
         try:
             if whom is None:
-                raise NotSent("nobody knows whom it goes to")
+                customer = claimed.audience == "customer"
+                raise NotSent("nobody knows whom it goes to" if customer else "its order is not in the tables yet")
             linked = (claimed.audience, claimed.kind) == LINKED
             message = outgoing(claimed, whom, self._link(claimed.delivery_id) if linked else "")
             self._reached("sending")

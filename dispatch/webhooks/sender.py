@@ -159,7 +159,8 @@ class Sender:
 
     def _counted(self, claimed: Claimed, reported: Tried | None) -> None:
         ATTEMPTS.labels(reported.outcome if reported else "lapsed").inc()
-        if claimed.attempts == 0 and claimed.at is not None and claimed.event_type != kinds.TEST:
+        first = claimed.attempts == 0 and claimed.round == 0  # not of a message that was asked for again
+        if first and claimed.at is not None and claimed.event_type != kinds.TEST:
             FIRST_TRY.observe(max(0.0, (datetime.now(UTC) - claimed.at).total_seconds()))
         if reported is not None and reported.disable:
             DISABLED.labels(reported.disable).inc()

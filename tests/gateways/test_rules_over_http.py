@@ -181,9 +181,10 @@ def test_drivers_near_a_zone_hear_that_they_are_wanted_and_those_in_it_a_broadca
         heard(near, "READY"), heard(inside, "READY")
         asked = system.post("/v2/admin/zones/wanted/request-drivers", {"note": "the fair begins"}, **WHO)
         assert asked.status_code == 202, asked.text
-        while (said := heard(near, "ZONE_REQUEST"))["zone_id"] != "wanted":
-            """What was asked for another zone a moment ago is told by now, too."""
-        assert (said["event"], said["note"]) == ("zone_request", "the fair begins")
+        said = heard(near, "ZONE_REQUEST")
+        if said["zone_id"] == "centre":  # which another test asked for a moment ago
+            said = heard(near, "ZONE_REQUEST")
+        assert (said["event"], said["zone_id"], said["note"]) == ("zone_request", "wanted", "the fair begins")
         told = {"text": "Park at the gate.", "zone_id": "wanted", "reason": "the fair"}
         assert system.post("/v2/admin/broadcasts", told, **WHO).status_code == 202
         assert heard(inside, "BROADCAST")["zone_id"] == "wanted"

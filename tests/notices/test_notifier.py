@@ -171,7 +171,7 @@ def test_operations_hear_of_an_order_whose_row_comes_later_and_without_it_if_it_
     later, never = (identity.derived(uuid.uuid4().hex) for _ in range(2))
     here.notifier(BATON_NOTIFY_OPERATIONS=receiver.url)
     here.tell("operations", "unassigned", later)
-    until(lambda: here.rows("SELECT FROM notices WHERE attempts = 1 AND state = 'pending'"))
+    until(lambda: here.rows("SELECT FROM notices WHERE attempts = 1 AND reason LIKE 'its order%'"))
     here.order(name=later)
     here.tell("operations", "unassigned", never)
     until(lambda: len(receiver.requests) == 2)
