@@ -27,6 +27,7 @@ from bench import (
     cost,
     decisions,
     eta,
+    java,
     peers,
     presence,
     projection,
@@ -160,6 +161,11 @@ def measure_cost(status: dict[str, Any]) -> Figures:
     return {**cost.cost(status, (100, 50), seconds=20, drivers=500)}
 
 
+def measure_java(_nothing: None) -> Figures:
+    """What the broker's Java does for a worker."""
+    return java.run()
+
+
 def measure_transactions(_nothing: None) -> Figures:
     """What a worker's transaction takes of the broker."""
     return broker.transactions()
@@ -226,6 +232,7 @@ PARTS: dict[str, tuple[Callable[[], Any], Callable[[Any], Figures]]] = {
     "latency": (whole.running, measure_latency),
     "cost": (whole.running, measure_cost),
     "transactions": (nullcontext, measure_transactions),
+    "java": (nullcontext, measure_java),
     "starts": (nullcontext, measure_starts),
     "pings": (whole.running, measure_pings),
     "wakeups": (whole.running, measure_wakeups),

@@ -14,9 +14,11 @@ _EARNING_PARTS = (
 )  # fmt: skip
 
 
-async def _rows(connection: AsyncConnection[Any], statement: str, *arguments: Any) -> list[Row]:
+async def _rows(
+    connection: AsyncConnection[Any], statement: str, *arguments: Any, prepare: bool | None = None
+) -> list[Row]:
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(statement.encode(), arguments)
+        await cursor.execute(statement.encode(), arguments, prepare=prepare)
         return await cursor.fetchall()
 
 
@@ -92,17 +94,21 @@ async def held(connection: AsyncConnection[Any], driver_id: str, delivery_id: st
 async def as_of(connection: AsyncConnection[Any], delivery_ids: Sequence[str]) -> dict[str, int]:
     """Of when the rows of these deliveries are: the moments of their last events, UTC ms."""
     statement = "SELECT delivery_id::text, updated_at FROM deliveries WHERE delivery_id = ANY(%s::uuid[])"
-    rows = await _rows(connection, statement, list(delivery_ids))
+    rows = await _rows(connection, statement, list(delivery_ids), prepare=False)
     return {row["delivery_id"]: round(row["updated_at"].timestamp() * 1000) for row in rows}
 
 
 async def contacts(connection: AsyncConnection[Any], delivery_ids: Sequence[str]) -> dict[str, Row]:
-    """Whom deliveries go to, and exactly where: for nobody but the drivers who hold them."""
+    """Whom deliveries go to, and exactly where: for nobody but the drivers who hold them.
+
+    Planned each time: a plan kept from when the table was small reads all of it until Postgres next analyses it.
+    """
     statement = (
         "SELECT delivery_id::text, name, phone, address, note, lat, lng FROM contacts"
         " WHERE delivery_id = ANY(%s::uuid[])"
     )
-    return {row.pop("delivery_id"): row for row in await _rows(connection, statement, list(delivery_ids))}
+    rows = await _rows(connection, statement, list(delivery_ids), prepare=False)
+    return {row.pop("delivery_id"): row for row in rows}
 
 
 async def delivery_of(connection: AsyncConnection[Any], offer_id: str) -> str | None:

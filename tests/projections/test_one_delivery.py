@@ -67,3 +67,27 @@ def test_it_is_found_by_an_index(filled: str, question: Any, monkeypatch: pytest
     monkeypatch.setattr(queries, "_rows", explained)
     ask(filled, question, UUID)
     assert "Index Cond" in plans[0], plans
+
+
+def test_contacts_are_found_by_the_index_by_who_asked_when_the_table_was_small(filled: str) -> None:
+    """A plan kept from then read all rows for each assignment, until Postgres next analysed the table."""
+
+    async def asked() -> int:
+        async with await psycopg.AsyncConnection.connect(filled) as connection:
+            await connection.execute("ANALYZE contacts")
+            for _ in range(20):  # so often that a statement is prepared, and its plan kept
+                await queries.contacts(connection, [UUID])
+            await connection.execute(
+                "INSERT INTO contacts (delivery_id, name, phone, address, note)"
+                " SELECT gen_random_uuid(), 'A', '', '', '' FROM generate_series(1, 20000)"
+            )
+            read = "SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'contacts'"
+            before = await (await connection.execute(read)).fetchone()
+            await queries.contacts(connection, [UUID])
+            after = await (await connection.execute(read)).fetchone()
+            await connection.rollback()
+            assert before is not None
+            assert after is not None
+            return int(after[0]) - int(before[0])
+
+    assert asyncio.run(asked()) == 0
