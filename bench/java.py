@@ -47,7 +47,8 @@ _SIDES: dict[str, tuple[tuple[str, ...], bool]] = {
 """Java's options beside ours, and whether threads are ours."""
 _RATE, _BURST_S, _ROUNDS = 100, 5, 16
 _DRIVERS = 1_000
-"""So few that each is heard of every minute: whoever is silent for longer is taken off the road."""
+_BEATS = 4
+"""Every so many bursts all drivers are heard of: who is silent for five minutes is taken off the road."""
 _PHASES = ((0, 4), (4, 10), (10, _ROUNDS))
 """Bursts: a broker that has just started, one that compiles its code, and one that is warm."""
 _WAIT_S = 30.0
@@ -80,6 +81,8 @@ def run() -> Figures:
         seen: dict[str, list[tuple[float, float, float]]] = {name: [] for name in sides}
         for number in range(_ROUNDS):
             for name in sides if number % 2 else reversed(sides):
+                if number % _BEATS == 0:
+                    sides[name].beat()
                 seen[name].append(sides[name].burst())
     figures: Figures = {}
     first = next(iter(sides))
@@ -101,6 +104,7 @@ class Side:
 
     def __init__(self, kafka: Kafka, namespace: str, town: Town) -> None:
         self._kafka, self._namespace, self._town = kafka, namespace, town
+        self._drivers: list[str] = []
         self._ready: dict[str, float] = {}
         self._took: list[float] = []
 
@@ -125,6 +129,19 @@ class Side:
                 raise RuntimeError(f"{len(self._ready)} orders were not offered within {_WAIT_S:g} s")
             time.sleep(0.02)
         time.sleep(0.3)
+
+    def sign_on(self) -> list[str]:
+        """The drivers."""
+        self._drivers = self._town.sign_on(_DRIVERS)
+        return self._drivers
+
+    def beat(self) -> None:
+        """All drivers are heard of, and an order after that shows when all of it is read."""
+        for name in self._drivers:
+            self._town.alive(name)
+        self._town.flush()
+        self.order()
+        self.settle()
 
     def order(self) -> None:
         """One, to see that all is there."""
@@ -158,12 +175,11 @@ def _side(folder: Path, more: tuple[str, ...], as_it_is: bool) -> Iterator[Side]
     namespace = f"bench{uuid.uuid4().hex[:6]}."
     setup.create_topics(Settings(kafka=kafka.address, namespace=namespace, partitions=1))
     town = Town(kafka.address, namespace=namespace)
-    drivers = town.sign_on(_DRIVERS)
+    side = Side(kafka, namespace, town)
     stop = threading.Event()
     worker = multiprocessing.get_context("spawn").Process(
-        target=_work, args=(kafka.address, namespace, drivers), daemon=True
+        target=_work, args=(kafka.address, namespace, side.sign_on()), daemon=True
     )
-    side = Side(kafka, namespace, town)
     follower = threading.Thread(target=side.follow, args=(stop,))
     try:
         worker.start()

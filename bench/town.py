@@ -59,6 +59,11 @@ class Town:
         """A driver begins or ends a shift."""
         self.send(topics.DRIVER_COMMANDS, name, kind(**_header("driver", name), driver_id=name))
 
+    def alive(self, name: str) -> None:
+        """A driver gives a sign of life."""
+        alive = vc.SeenAlive(**_header("driver", name), driver_id=name, seen_at_ms=now_ms())
+        self.send(topics.DRIVER_COMMANDS, name, alive)
+
     def order_ready(self) -> str:
         """One order becomes ready, told as upstream services tell it; its delivery's id."""
         order = self._order()
