@@ -20,7 +20,6 @@ from confluent_kafka import Consumer
 from bench.decisions import InTurn
 from bench.town import Town
 from deploy.local import Kafka
-from deploy.local import kafka as local
 from dispatch import setup
 from dispatch.config import Settings
 from dispatch.contract import codec, topics
@@ -33,33 +32,33 @@ from dispatch.log.worker import Worker
 from dispatch.processors.service import application
 
 Figures = dict[str, float | str]
-_LATE = ("-XX:Tier4InvocationThreshold=20000", "-XX:Tier4MinInvocationThreshold=2400",
-         "-XX:Tier4CompileThreshold=60000", "-XX:Tier4BackEdgeThreshold=160000")  # fmt: skip
-"""As it was until decision 0030."""
-_PLAIN = (*(flag.replace("+", "-") for flag in local.COMPACT), "-Xmn170m")
-_THREADS: dict[str, object] = {"num.network.threads": 2, "num.io.threads": 4}
+_JAVAS = ("-XX:Tier4InvocationThreshold=5000", "-XX:Tier4MinInvocationThreshold=600",
+          "-XX:Tier4CompileThreshold=15000", "-XX:Tier4BackEdgeThreshold=40000")  # fmt: skip
+"""When Java's second compiler begins where nobody says otherwise."""
+_COMPACT = ("-XX:+UseCompactObjectHeaders", "-XX:+UseTransparentHugePages", "-Xmn256m")
+_THREADS: dict[str, object] = {"num.network.threads": 1, "num.io.threads": 2}
 _SIDES: dict[str, tuple[tuple[str, ...], bool]] = {
-    "until 0030": ((*_PLAIN, *_LATE), False),
-    "the compiler as Java has it": (_PLAIN, False),
-    "compact objects in large pages, too": ((), False),
-    "a thread a core, too: as it is": ((), True),
+    "as it is": ((), False),
+    "compiled sooner": (_JAVAS, False),
+    "compact objects in large pages, too": ((*_JAVAS, *_COMPACT), False),
+    "a thread a core, too": ((*_JAVAS, *_COMPACT), True),
 }
-"""Java's options beside ours, and whether threads are ours."""
-_RATE, _BURST_S, _ROUNDS = 100, 5, 16
+"""Java's options after ours, and whether there are fewer threads."""
+_RATE, _BURST_S, _ROUNDS = 100, 5, 10
 _DRIVERS = 1_000
 _BEATS = 4
 """Every so many bursts all drivers are heard of: who is silent for five minutes is taken off the road."""
-_PHASES = ((0, 4), (4, 10), (10, _ROUNDS))
-"""Bursts: a broker that has just started, one that compiles its code, and one that is warm."""
+_PHASES = ((0, 4), (4, _ROUNDS))
+"""Bursts: a broker that has just started, and one that has compiled the most of its code."""
 _WAIT_S = 30.0
 
 
 class _Broker(Kafka):
     """With other options, which come last and so are what counts, other threads, and nothing laid out ahead."""
 
-    def __init__(self, folder: Path, more: tuple[str, ...], *, as_it_is: bool) -> None:
+    def __init__(self, folder: Path, more: tuple[str, ...], *, few: bool) -> None:
         super().__init__(folder)
-        self._more, self._as_it_is = more, as_it_is
+        self._more, self._few = more, few
         self.options = []
 
     def java(self) -> list[str]:
@@ -67,7 +66,7 @@ class _Broker(Kafka):
         return [*java[:-2], *self._more, *java[-2:]]
 
     def _settings(self) -> dict[str, object]:
-        return super()._settings() | ({} if self._as_it_is else _THREADS)
+        return super()._settings() | (_THREADS if self._few else {})
 
 
 def run() -> Figures:
@@ -169,8 +168,8 @@ class Side:
 
 
 @contextlib.contextmanager
-def _side(folder: Path, more: tuple[str, ...], as_it_is: bool) -> Iterator[Side]:
-    kafka = _Broker(folder, more, as_it_is=as_it_is)
+def _side(folder: Path, more: tuple[str, ...], few: bool) -> Iterator[Side]:
+    kafka = _Broker(folder, more, few=few)
     kafka.start()
     namespace = f"bench{uuid.uuid4().hex[:6]}."
     setup.create_topics(Settings(kafka=kafka.address, namespace=namespace, partitions=1))
