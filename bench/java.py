@@ -19,6 +19,7 @@ from confluent_kafka import Consumer
 
 from bench.decisions import InTurn
 from bench.town import Town
+from bench.whole import percentiles
 from deploy.local import Kafka
 from dispatch import setup
 from dispatch.config import Settings
@@ -117,8 +118,8 @@ class Side:
             at = time.perf_counter()
             self._ready[self._town.order_ready()] = at
         self.settle()
-        cuts = statistics.quantiles(self._took[_RATE // 2 :], n=100)
-        return cuts[49] * 1000, cuts[98] * 1000, (self._cpu_s() - used_s) / (_RATE * _BURST_S) * 1000
+        took = percentiles(self._took[_RATE // 2 :])
+        return took["p50"], took["p99"], (self._cpu_s() - used_s) / (_RATE * _BURST_S) * 1000
 
     def settle(self) -> None:
         """Waits until every order was offered."""
