@@ -5,7 +5,7 @@ import threading
 import time
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import msgspec
@@ -86,18 +86,20 @@ class System:
         )
 
     def sign_on(self, name: str) -> None:
-        """Known, and in the index: a search right after finds them."""
+        """Known, and in the index: a search right after finds them, unless an order that waited was given to them."""
         since_ms = time.time_ns() // 1_000_000
         answer = self.post(f"/v2/drivers/{name}/sign-on", {"vehicle": "car", "capacity": 1, "rating": 4.5, **PLACE})
         assert answer.status_code == 200, answer.text
-        self.until(lambda: self._indexed_ms(name) >= since_ms, f"{name} in the index")
+        self.until(lambda: self._working_since_ms(name) >= since_ms, f"{name} in the index")
 
-    def _indexed_ms(self, name: str) -> int:
-        """As of when the index has the driver among the free; 0: it has not, or is not complete."""
+    def _working_since_ms(self, name: str) -> int:
+        """As of when the index has the driver as working, with or without room; 0: it has not, or is not complete."""
         key = f"{self.settings.namespace}drivers:"
-        free, complete = self.valkey.zscore(f"{key}geo", name), self.valkey.get(f"{key}status:complete")
-        known: Any = self.valkey.hget(f"{key}status", name)
-        return int(msgspec.msgpack.decode(known)[-1]) if known and complete == b"1" and free is not None else 0
+        complete, known = self.valkey.get(f"{key}status:complete"), cast(Any, self.valkey.hget(f"{key}status", name))
+        if complete != b"1" or not known:
+            return 0
+        *_, availability, _assigned, _zones, as_of_ms = msgspec.msgpack.decode(known)
+        return int(as_of_ms) if availability in ("AVAILABLE", "BUSY") else 0
 
     def socket(self, name: str, version: str = "/v2") -> ClientConnection:
         return connect(f"{self.url.replace('http', 'ws')}{version}/drivers/{name}/socket")
