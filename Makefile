@@ -7,11 +7,12 @@ STAMP := .venv/.synced
 help:  ## What there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-# uv of the machine if there is one, else uv in the environment itself.
+# uv of the machine if there is one, else uv in the environment itself, which is of the Python that deploy/interpreter.py names.
 $(STAMP): pyproject.toml uv.lock
 	@echo "Setting up .venv (once; needs the package index)"
-	@if command -v uv >/dev/null 2>&1; then uv sync --frozen --quiet; \
-	else { test -x $(BIN)/python || python3 -m venv .venv; } && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv \
+	@if command -v uv >/dev/null 2>&1; then uv sync --frozen --quiet; else \
+	  test -x $(BIN)/uv || { python3 -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv \
+	    && of=$$(python3 deploy/interpreter.py) && $(BIN)/uv venv --quiet --allow-existing --python "$$of" .venv; } \
 	  && UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --frozen --quiet --inexact; fi
 	@$(BIN)/python -m deploy.local.ahead
 	@touch $@

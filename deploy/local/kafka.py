@@ -32,15 +32,14 @@ SETTINGS: dict[str, object] = {
 """How the broker behaves, wherever it stands; docker-compose.yml says the same."""
 HEAP = "512m"
 """Half a gigabyte is enough for one machine."""
+YOUNG = "256m"
+"""Half of it for what is new: a stack at 200 orders a second keeps 80 MB, and a collection stops everybody."""
 JVM_OPTIONS = "BATON_KAFKA_JVM"
 """The environment's variable that says how Java compiles. A name of ours: what Kafka's own scripts read
 (KAFKA_JVM_PERFORMANCE_OPTS) chooses a collector too, and with two of them Java does not start."""
-_COMPILED_LATE = (
-    "-XX:Tier4InvocationThreshold=20000 -XX:Tier4MinInvocationThreshold=2400"
-    " -XX:Tier4CompileThreshold=60000 -XX:Tier4BackEdgeThreshold=160000"
-)
-"""Java's second compiler halves what a transaction costs, and takes the machine while it compiles: it is left to what
-is called four times as often as Java thinks enough (docs/decisions/0025)."""
+COMPACT = ("-XX:+UseCompactObjectHeaders", "-XX:+UseTransparentHugePages")
+"""Objects of smaller heads (JEP 519) in larger pages: what the broker does is for the most part waiting for memory
+(docs/decisions/0031). Where the machine has no such pages, Java does without."""
 _API_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 1, -1)
 """The protocol's first request: length, key, version, our number for it, no client's name."""
 _WELL_S = 2.0
@@ -90,13 +89,13 @@ class Kafka(Server):
 
         java = self.java()
         more = ahead.use(java) if self.options is None else self.options
-        compiled = shlex.split(os.environ.get(JVM_OPTIONS, _COMPILED_LATE))
+        compiled = shlex.split(os.environ.get(JVM_OPTIONS, ""))
         return [java[0], *more, *compiled, *java[1:], "kafka.Kafka", str(self.folder / "server.properties")]
 
     def java(self) -> list[str]:
         """The broker's Java with its jars."""
         self._classpath = self._classpath or jars.kafka_classpath()
-        return self._java(HEAP)
+        return self._java(HEAP, f"-Xmn{YOUNG}")
 
     def answers(self) -> bool:
         """Whether the broker is registered and takes requests."""
@@ -120,9 +119,9 @@ class Kafka(Server):
         except OSError:
             return False
 
-    def _java(self, heap: str) -> list[str]:
+    def _java(self, heap: str, *more: str) -> list[str]:
         return [
-            jars.java(), f"-Xmx{heap}", f"-Xms{heap}", "-XX:+UseSerialGC",
+            jars.java(), f"-Xmx{heap}", f"-Xms{heap}", *more, "-XX:+UseSerialGC", *COMPACT,
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", self._classpath,
         ]  # fmt: skip
 
