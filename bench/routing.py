@@ -4,6 +4,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -31,9 +32,9 @@ def binaries() -> Path:
     """The folder `osrm` of the wheel, unpacked; raises NoOsrm where the wheel cannot be had."""
     folder = KEPT / "osrm"
     if not (folder / "bin/osrm-routed").exists():
-        uv = shutil.which("uv")
+        uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
         if uv is None:
-            raise NoOsrm(f"its wheel {NAME} is fetched with uv, which is not on the path")
+            raise NoOsrm(f"its wheel {NAME} is fetched with uv, which is neither on the path nor in the environment")
         fetched = subprocess.run(
             [uv, "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:", "--python-version", "3.12",
              "--target", KEPT, NAME], capture_output=True, text=True, timeout=120, check=False,

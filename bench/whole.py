@@ -27,6 +27,7 @@ from deploy.local.stack import StackOptions, down, plan, up
 from dispatch.contract import codec, topics
 from dispatch.contract.records.delivery_events import DeliveryCompleted, ReservationFailed
 from dispatch.contract.records.offers import OfferCreated
+from dispatch.log.collector import rest_the_collector
 from gateways.access import local_key
 
 Figures = dict[str, float]
@@ -69,6 +70,7 @@ async def _latencies(status: dict[str, Any], rates: Sequence[int], seconds: int,
         listening = [asyncio.create_task(crowd.drive(name)) for name in names]
         try:
             await asyncio.wait_for(crowd.all_connected(drivers), 60)
+            rest_the_collector()  # or it walks two thousand sockets again and again, on the same two cores
             await crowd.orders(*_WARM)
             await crowd.settled(_SETTLE_S)
             for rate in rates:
