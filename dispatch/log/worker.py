@@ -69,9 +69,7 @@ class Worker:
         self._partitions = 1
         self._assigned: set[Place] | None = None
         self._owned: set[Place] = set()
-        self._state = "starting"
-        self._worn = False
-        self._began_s = 0.0
+        self._state, self._worn, self._began_s = "starting", False, 0.0
         self._journal = Journal(clients.journal(settings.journal))
         self._producer = Producers(settings.producers(), clients)
         self._consumer: Consumer
@@ -106,8 +104,7 @@ class Worker:
                     logger.warning("commit_unknown", reason=str(error))
                     self._state = str(error)
                     self._reopen_until_open(stop)
-                    self._assigned = self._owned if self._assigned is None else self._assigned
-                    self._owned = set()
+                    self._anew()
                     self._stores.clear()
         finally:
             self._clients.lags.forget(self._consumer)
@@ -259,11 +256,15 @@ class Worker:
                 return
             except KafkaException as error:
                 if error.args[0].code() != KafkaError._STATE or attempt == _SEEKS - 1:
-                    # The partition is being taken away; whoever gets it begins at the committed offset.
                     logger.warning("kafka_error", reason=f"seek {topic} {number}: {error}")
-                    self._owned.discard((topic, number))
+                    self._anew()
                     return
                 self._clients.sleep(0.02)
+
+    def _anew(self) -> None:
+        """All that was assigned is to be taken over again; until then nothing is decided."""
+        self._assigned = self._owned if self._assigned is None else self._assigned
+        self._owned = set()
 
     def _poll(self) -> list[Record]:
         """Waits for one record, then takes what is already there."""
@@ -350,9 +351,8 @@ class Worker:
                 self._sweep(parts[0])
             kept = [store for place, store in self._stores.items() if place in assigned]
             read = restore(self._settings, fresh + kept, self._clients)
-            self._partitions = len(
-                self._asker.list_topics(self._topics[0], timeout=30).topics[self._topics[0]].partitions
-            )
+            first = self._topics[0]
+            self._partitions = len(self._asker.list_topics(first, timeout=30).topics[first].partitions)
             committed = self._consumer.committed(parts, timeout=30) if parts else []
             for part in committed:
                 if part.error is not None:
@@ -402,13 +402,13 @@ class Worker:
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Nothing is open between turns. States stay; what comes back is brought up to date when it is taken over."""
-        self._owned = set()
+        self._owned, self._assigned = set(), None
         self._at.end.clear()
         logger.info("revoked", partitions=len(partitions))
 
     def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Another may have decided since: nothing in memory is worth anything."""
-        self._owned = set()
+        self._owned, self._assigned = set(), None
         self._stores.clear()
         self._at.end.clear()
         self._worn = True

@@ -49,6 +49,13 @@ def test_nothing_breaks_and_every_fault_that_is_wanted_strikes() -> None:
     assert total.decisions > 20 * len(SEEDS)
 
 
+def test_a_partition_that_cannot_be_sought_in_for_long_is_taken_over_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was let go stayed without anybody who decides until the group was next shared out."""
+    monkeypatch.setattr("dispatch.log.worker._SEEKS", 1)
+    total = run_many(SEEDS, 1, Options())
+    assert [(result.seed, result.wrong[0]) for result in total.broken] == []
+
+
 def caught(options: Options, seeds: range = range(400)) -> Total:
     return run_many(seeds, 1, options, until_caught=True)
 
