@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from dispatch.contract import identity
+from dispatch.contract.instants import iso
 from dispatch.contract.records import delivery_events as events
 from dispatch.contract.records.delivery_events import DeliveryEvent
 from dispatch.contract.records.shared import Eta
@@ -29,14 +30,14 @@ def _assigned(event: events.DriverAssigned) -> dict[str, Any]:
     terms = event.terms
     return {
         "driver_id": event.driver_id, "assigned_how": event.how,
-        "pickup_eta": moment(terms.pickup_eta_ms), "delivery_eta": moment(terms.delivery_eta_ms),
+        "pickup_eta": iso(terms.pickup_eta_ms), "delivery_eta": iso(terms.delivery_eta_ms),
     }  # fmt: skip
 
 
 def _eta(event: events.EtaChanged) -> dict[str, Any]:
     eta: Eta = event.eta
-    pickup = {"pickup_eta": moment(eta.pickup.p50_ms)} if eta.pickup is not None else {}
-    return {**pickup, "delivery_eta": moment(eta.delivery.p50_ms), "why": event.why}
+    pickup = {"pickup_eta": iso(eta.pickup.p50_ms)} if eta.pickup is not None else {}
+    return {**pickup, "delivery_eta": iso(eta.delivery.p50_ms), "why": event.why}
 
 
 TOLD: Mapping[type, tuple[str, str, Words]] = {
@@ -75,11 +76,6 @@ TOLD: Mapping[type, tuple[str, str, Words]] = {
 TYPES: tuple[str, ...] = tuple(name for name, _, _ in TOLD.values())
 
 
-def moment(at_ms: int) -> str:
-    """ISO-8601, UTC."""
-    return instant(at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def instant(at_ms: int) -> datetime:
     """UTC."""
     return datetime.fromtimestamp(at_ms / 1000, UTC)
@@ -94,13 +90,13 @@ def body(event: DeliveryEvent, seller_id: str, seller_order_id: str) -> str:
     }  # fmt: skip
     if status:
         data["status"] = status
-    return orjson.dumps({"type": kind, "timestamp": moment(event.at_ms), "data": data | words(event)}).decode()
+    return orjson.dumps({"type": kind, "timestamp": iso(event.at_ms), "data": data | words(event)}).decode()
 
 
 def test_body(endpoint_id: str, seller_id: str, at_ms: int) -> str:
     """A message that is about nothing."""
     data = {"endpoint_id": endpoint_id, "seller_id": seller_id, "sequence": 0}
-    return orjson.dumps({"type": TEST, "timestamp": moment(at_ms), "data": data}).decode()
+    return orjson.dumps({"type": TEST, "timestamp": iso(at_ms), "data": data}).decode()
 
 
 def message_id(event_id: str, endpoint_id: str) -> str:

@@ -13,6 +13,7 @@ from fastapi import WebSocket
 
 from dispatch.contract import codec
 from dispatch.contract.errors import ContractError
+from dispatch.contract.instants import iso
 from dispatch.contract.records.offers import AssignmentEnded, DeliveryAssigned, OfferCreated
 from dispatch.log import logs
 from dispatch.metrics.gateway import SOCKETS_BEGUN
@@ -27,7 +28,7 @@ from gateways.sockets.handing import Handing
 from gateways.sockets.positions import Position, position
 from gateways.sockets.recent import Heard, Kept, Recent
 from gateways.sockets.sessions import Session, Sessions, superseded
-from gateways.sockets.words import Message, iso, worded
+from gateways.sockets.words import Message, worded
 
 ALIVE_EVERY_S = 20.0
 """An open socket is a sign of life, and writes itself into the registry, so often."""

@@ -1,8 +1,8 @@
 """Records as a driver's app reads them. Every message has both words: `type`, of old, and `event`, the event's name."""
 
-from datetime import UTC, datetime
 from typing import Any
 
+from dispatch.contract.instants import iso
 from dispatch.contract.records.driver_events import DriverAvailabilityChanged, DriverBreakExtended, DriverBreakNoticed
 from dispatch.contract.records.offers import AssignmentEnded, DeliveryAssigned, OfferCreated, OfferEnded
 from dispatch.contract.records.shared import OfferTerms
@@ -58,11 +58,6 @@ def worded(record: Any) -> Message | None:
             }  # fmt: skip
         case _:
             return None
-
-
-def iso(moment_ms: int) -> str:
-    """ISO-8601, UTC."""
-    return datetime.fromtimestamp(moment_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _which(record: OfferCreated | DeliveryAssigned | OfferEnded | AssignmentEnded) -> Message:

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from dispatch.contract import instants
 from projections.queries_tracking import SHOWN
 
 Said = tuple[str, dict[str, Any]]
@@ -30,6 +31,7 @@ _STATUS_AFTER = {
     "DeliveryCancelled": "cancelled",
 }
 _ENDS = ("DeliveryCompleted", "DeliveryReturned", "DeliveryCancelled")
+_EPOCH, _MS = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
 _SEEN_DIGITS, _FEWEST_DIGITS = 3, 6
 
 
@@ -138,8 +140,7 @@ def waiting_on_map(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
 
 def iso(at: datetime | int) -> str:
     """ISO-8601, UTC."""
-    moment = datetime.fromtimestamp(at / 1000, UTC) if isinstance(at, int) else at.astimezone(UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return instants.iso(at if isinstance(at, int) else (at - _EPOCH) // _MS)
 
 
 def _band(row: Mapping[str, Any], name: str, confidence: int | None) -> dict[str, Any] | None:
