@@ -26,8 +26,7 @@ from dispatch.log.settings import HostSettings
 from dispatch.log.store import PartitionStore
 from dispatch.metrics import host as metrics
 
-_SEEKS = 50
-_TAKEN = 250
+_SEEKS, _TAKEN = 50, 250
 _BACKOFF_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 logger = logs.get("dispatch.log.worker")
 
@@ -65,8 +64,7 @@ class Worker:
         self._topics = [aggregate.commands_topic for aggregate in application.aggregates] + list(self._transforms)
         self._states = [aggregate.state_topic for aggregate in application.aggregates]
         self._stores: dict[Place, PartitionStore] = {}
-        self._at = Positions()
-        self._partitions = 1
+        self._at, self._partitions = Positions(), 1
         self._assigned: set[Place] | None = None
         self._owned: set[Place] = set()
         self._state, self._worn, self._began_s = "starting", False, 0.0
@@ -370,6 +368,8 @@ class Worker:
         self._journal.settle(self._comes_again)
         for place in sorted(assigned):
             self._seek(*place)
+        if self._assigned is not None:
+            raise Aborted("not restored: a partition cannot be sought in")
         took = self._clients.monotonic() - began
         metrics.RESTORE_SECONDS.set(took)
         metrics.PARTITIONS.set(len({number for _, number in assigned}))
