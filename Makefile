@@ -10,9 +10,10 @@ help:  ## What there is
 # uv of the machine if there is one, else uv in the environment itself, which is of the Python that deploy/interpreter.py names.
 $(STAMP): pyproject.toml uv.lock
 	@echo "Setting up .venv (once; needs the package index)"
-	@if command -v uv >/dev/null 2>&1; then uv sync --frozen --quiet; else \
-	  test -x $(BIN)/uv || { python3 -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv \
-	    && of=$$(python3 deploy/interpreter.py) && $(BIN)/uv venv --quiet --allow-existing --python "$$of" .venv; } \
+	@if command -v uv >/dev/null 2>&1; then uv sync --frozen --quiet $${BATON_PYTHON:+--python "$$BATON_PYTHON"}; else \
+	  test -x $(BIN)/uv || { of=$$(python3 deploy/interpreter.py) && python3 -m venv .venv \
+	    && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv \
+	    && $(BIN)/uv venv --quiet --allow-existing --python "$$of" .venv; } \
 	  && UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --frozen --quiet --inexact; fi
 	@$(BIN)/python -m deploy.local.ahead
 	@touch $@
