@@ -33,13 +33,13 @@ SETTINGS: dict[str, object] = {
 HEAP = "512m"
 """Half a gigabyte is enough for one machine."""
 YOUNG = "256m"
-"""Half of it for what is new: a stack at 200 orders a second keeps 80 MB, and a collection stops everybody."""
+"""Half of it for what is new, of which little is kept: a collection stops everybody, and fewer are needed."""
 JVM_OPTIONS = "BATON_KAFKA_JVM"
 """The environment's variable that says how Java compiles. A name of ours: what Kafka's own scripts read
 (KAFKA_JVM_PERFORMANCE_OPTS) chooses a collector too, and with two of them Java does not start."""
 COMPACT = ("-XX:+UseCompactObjectHeaders", "-XX:+UseTransparentHugePages")
-"""Objects of smaller heads (JEP 519) in larger pages: what the broker does is for the most part waiting for memory
-(docs/decisions/0031). Where the machine has no such pages, Java does without."""
+"""Objects of smaller heads (JEP 519) in larger pages: the same work with less of memory (docs/decisions/0031). Where
+the machine has no such pages, Java does without."""
 _API_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 1, -1)
 """The protocol's first request: length, key, version, our number for it, no client's name."""
 _WELL_S = 2.0
