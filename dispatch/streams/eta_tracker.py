@@ -36,6 +36,9 @@ from dispatch.metrics.reading import ERRORS
 from dispatch.streams.eta_courses import UNUSED, Course, Courses
 
 PUBLISH_EVERY_S = 5.0
+GATHERED_BYTES, GATHERED_MS = 200_000, 100
+"""The broker answers when so much is there, or so long has passed: an arrival that is told a tenth of a second later is
+still told minutes ahead."""
 STALE_MS = 30_000
 _COUNT_EVERY_S = 1.0
 _BELIEVED = ("taken", "confirmed")
@@ -52,6 +55,8 @@ class EtaTracker:
         self.courses = Courses(Arrivals())
         self._tracks: dict[str, Track] = {}
         self._reckoned_ms: dict[str, int] = {}
+        self._changed: dict[str, tuple[str, int]] = {}
+        """By delivery why and when its arrivals changed last, among the events just read: reckoned once, after them."""
         self._behind: dict[tuple[str, int], int] = {}
         self._next: dict[str, int] = {}
         """Partition of delivery.events -> the next offset."""
@@ -71,8 +76,8 @@ class EtaTracker:
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
-                "fetch.min.bytes": 20_000,
-                "fetch.wait.max.ms": 100,
+                "fetch.min.bytes": GATHERED_BYTES,
+                "fetch.wait.max.ms": GATHERED_MS,
                 "reconnect.backoff.max.ms": 1_000,
             }
         )
@@ -108,6 +113,7 @@ class EtaTracker:
         if first is not None:
             for message in (first, *self._consumer.consume(2_000, 0)):
                 self._note(message)
+            self._reckon_changed()
         self._producer.poll(0)
         if time.monotonic() - self._counted > _COUNT_EVERY_S:
             self._count(time.time_ns() // 1_000_000)
@@ -228,7 +234,15 @@ class EtaTracker:
             LEARNED.inc()
         if course is not None and not self._behind:
             why = "prep_time_changed" if isinstance(event, events.PrepTimeChanged) else "status_changed"
-            self._reckon(course, why, event.at_ms)
+            self._changed[course.delivery_id] = why, event.at_ms
+
+    def _reckon_changed(self) -> None:
+        """Those whose events were just read and whose driver is still on the way."""
+        for name, (why, at_ms) in self._changed.items():
+            course = self.courses.under_way.get(name)
+            if course is not None and course.stage:
+                self._reckon(course, why, at_ms)
+        self._changed.clear()
 
     def _ping(self, ping: DriverLocation) -> None:
         now_ms, policy = time.time_ns() // 1_000_000, self._rules.policy

@@ -147,6 +147,30 @@ def test_what_is_passed_over_undecoded_moves_on_as_any_event(monkeypatch: pytest
     assert codec.encode(filled(de.DriverLost, delivery_id="d", version=1))[:5] not in codec.marks({de.DriverRejected})
 
 
+def test_what_is_read_together_is_reckoned_once_by_its_last_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(eta_tracker, "Consumer", lambda _: None)
+    monkeypatch.setattr(eta_tracker, "Producer", lambda _: None)
+    tracker = EtaTracker(Settings(), Rules(), Roads(None))
+    reckoned: list[tuple[str, str, int]] = []
+    monkeypatch.setattr(tracker, "_reckon", lambda course, why, at_ms: reckoned.append((course.stage, why, at_ms)))
+    history = list(City(4).history(1, POLICY, tracker.courses.arrivals, days=0.1))
+    at = {type(event): offset for offset, event in enumerate(history)}
+
+    def read(begin: int, end: int) -> list[tuple[str, str, int]]:
+        reckoned.clear()
+        for offset in range(begin, end):
+            tracker._event(history[offset], "0", offset)
+        assert not reckoned
+        tracker._reckon_changed()
+        return reckoned
+
+    at_store, at_door = at[de.ArrivedAtPickup], at[de.ArrivedAtDropoff]
+    assert read(0, at_store + 1) == [("at_store", "status_changed", history[at_store].at_ms)]
+    assert read(at_store + 1, at_door + 1) == [("at_door", "status_changed", history[at_door].at_ms)]
+    assert read(at_door, at[de.DeliveryCompleted] + 1) == []
+    assert read(0, len(history)) == []
+
+
 def test_what_ended_is_forgotten() -> None:
     history, courses = lived(60, POLICY, seed=4, days=0.2)
     assert sum(isinstance(event, de.DeliveryCompleted) for event in history) == 60
