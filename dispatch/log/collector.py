@@ -10,4 +10,4 @@ def rest_the_collector() -> None:
     for as long as it takes to free them, which was a second and a half of a gateway on a full machine.
     """
     gc.freeze()
-    gc.set_threshold(2_000, 50, 100)
+    gc.set_threshold(10_000, 20, 100)
