@@ -11,6 +11,7 @@ import redis.asyncio as redis
 from deploy.local import Addresses
 from deploy.local.ports import free_port
 from dispatch.config import Settings
+from gateways.shell import rates as rates_module
 from gateways.shell.rates import LocalRates, Rates, SharedRates, Verdict
 
 PER_S, BURST = 0.01, 5
@@ -88,7 +89,10 @@ def test_an_asker_who_is_gone_holds_up_nobody(servers: Addresses) -> None:
     assert verdict.left == BURST - 2
 
 
-def test_without_an_answer_each_is_counted_here_and_valkey_is_left_alone_for_a_moment() -> None:
+def test_without_an_answer_each_is_counted_here_and_valkey_is_left_alone_for_a_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rates_module, "_AWAY_S", 600.0)  # however long the test takes
     nobody = f"redis://127.0.0.1:{free_port()}/0"
 
     async def ask(shared: SharedRates) -> list[Verdict | None]:
