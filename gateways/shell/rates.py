@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import redis.asyncio as redis
+from redis.exceptions import RedisError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dispatch.config import Settings
@@ -112,7 +113,13 @@ class SharedRates:
     async def _ask(self) -> None:
         while self._waiting:
             asked, self._waiting = self._waiting[:_TOGETHER], self._waiting[_TOGETHER:]
-            verdicts = await self._verdicts(asked)
+            try:
+                verdicts = await self._verdicts(asked)
+            except Exception as error:  # noqa: BLE001 -- it is theirs who wait
+                for asker in asked:
+                    if not asker.told.done():
+                        asker.told.set_exception(error)
+                continue
             if verdicts is None:
                 asked, self._waiting = [*asked, *self._waiting], []
                 verdicts = [None] * len(asked)
@@ -121,14 +128,15 @@ class SharedRates:
                     asker.told.set_result(verdict)
 
     async def _verdicts(self, asked: Sequence[_Asker]) -> Sequence[Verdict | None] | None:
+        """None: Valkey gives no answer."""
         args = [value for one in asked for value in (1_000_000 / one.per_s, one.burst)]
         try:
             said = await self._script(keys=[one.key for one in asked], args=args)
-            return [Verdict(bool(taken), wait_us / 1e6, left, full_us / 1e6) for taken, wait_us, left, full_us in said]
-        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait are counted without Valkey
+        except (RedisError, OSError) as error:
             self._away_until = time.monotonic() + _AWAY_S
             logger.warning("index_unreachable", reason=type(error).__name__)
             return None
+        return [Verdict(bool(taken), wait_us / 1e6, left, full_us / 1e6) for taken, wait_us, left, full_us in said]
 
 
 class Rates:

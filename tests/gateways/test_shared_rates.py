@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
+from unittest.mock import AsyncMock
 from uuid import uuid4
 
 import pytest
@@ -109,3 +110,18 @@ def test_without_an_answer_each_is_counted_here_and_valkey_is_left_alone_for_a_m
             return [(await rates.take("ana", "write", "driver")).taken for _ in range(22)]
 
     assert asyncio.run(limited()) == [True] * 20 + [False] * 2
+
+
+def test_a_fault_of_the_question_is_told_to_those_who_asked_and_to_nobody_after_them() -> None:
+    async def ask() -> tuple[list[Any], Verdict | None]:
+        async with redis.Redis() as client:
+            shared = SharedRates(client)
+            shared._script = AsyncMock(side_effect=[KeyError("ours"), [[1, 0, 4, 0]]])
+            at_once = await asyncio.gather(
+                *(shared.take(name, PER_S, BURST) for name in ("ana", "ben")), return_exceptions=True
+            )
+            return at_once, await shared.take("ana", PER_S, BURST)
+
+    at_once, after = asyncio.run(ask())
+    assert [type(one) for one in at_once] == [KeyError, KeyError]
+    assert after == Verdict(taken=True, wait_s=0.0, left=4, full_s=0.0)

@@ -1,6 +1,8 @@
 """What is learned from the log: calibrated in a city of chance, the same after a restart, and of bounded size."""
 
+import math
 from copy import deepcopy
+from unittest.mock import Mock
 
 import pytest
 
@@ -148,8 +150,12 @@ def test_what_is_passed_over_undecoded_moves_on_as_any_event(monkeypatch: pytest
 
 
 def test_what_is_read_together_is_reckoned_once_by_its_last_event(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(eta_tracker, "Consumer", lambda _: None)
-    monkeypatch.setattr(eta_tracker, "Producer", lambda _: None)
+    """A round reads what is there; all but `Courses` and its caller are Kafka's."""
+    consumer = Mock()
+    monkeypatch.setattr(eta_tracker, "Consumer", lambda _: consumer)
+    monkeypatch.setattr(eta_tracker, "Producer", Mock())
+    monkeypatch.setattr(eta_tracker, "LAGS", Mock())
+    monkeypatch.setattr(eta_tracker, "PUBLISH_EVERY_S", math.inf)
     tracker = EtaTracker(Settings(), Rules(), Roads(None))
     reckoned: list[tuple[str, str, int]] = []
     monkeypatch.setattr(tracker, "_reckon", lambda course, why, at_ms: reckoned.append((course.stage, why, at_ms)))
@@ -158,10 +164,9 @@ def test_what_is_read_together_is_reckoned_once_by_its_last_event(monkeypatch: p
 
     def read(begin: int, end: int) -> list[tuple[str, str, int]]:
         reckoned.clear()
-        for offset in range(begin, end):
-            tracker._event(history[offset], "0", offset)
-        assert not reckoned
-        tracker._reckon_changed()
+        heard = [Heard(codec.encode(history[offset]), offset) for offset in range(begin, end)]
+        consumer.poll.return_value, consumer.consume.return_value = heard[0], heard[1:]
+        tracker.turn()
         return reckoned
 
     at_store, at_door = at[de.ArrivedAtPickup], at[de.ArrivedAtDropoff]
