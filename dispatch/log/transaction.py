@@ -17,6 +17,7 @@ _ABORT_S = 3.0
 """An abort that is not answered by then is left to a fresh producer, which ends it in a moment."""
 _OFFSETS_S = 5.0
 _RETRIES = 5
+_ANOTHERS = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
 
 
 class TransactionalProducer:
@@ -103,13 +104,26 @@ class TransactionalProducer:
             raise _reaction(error, "commit", answered=False) from error
 
     def abort(self) -> None:
-        """Ends the transaction without effect. Raises OutcomeUnknown when even that is not answered."""
+        """Ends the transaction without effect. Raises OutcomeUnknown when even that is not answered.
+
+        And when something that was sent was never acknowledged: it may come after the end, to a broker that does not
+        ask the coordinator, and nobody would end what it opens (KIP-890). Only a fresh producer's higher epoch ends
+        such a transaction for good, for what comes late under the lower one is refused.
+        """
+        if self._is_unsettled():
+            raise OutcomeUnknown("not aborted: what was never acknowledged may come yet")
         try:
             self._producer.abort_transaction(_ABORT_S)
         except KafkaException as error:
             if error.args[0].fatal():
                 raise Fenced(f"abort_transaction: {error.args[0].str()}") from error
             raise OutcomeUnknown(f"abort not answered: {error.args[0].str()}") from error
+
+    def _is_unsettled(self) -> bool:
+        """Whether something may be on its way. Not when the identity is another's: that has a higher epoch already."""
+        if self._failed is None:
+            return len(self._producer) > 0
+        return not self._failed.fatal() and self._failed.code() not in _ANOTHERS
 
     def _told(self, error: KafkaError | None, _message: Delivered) -> None:
         if error is not None:

@@ -1,5 +1,6 @@
 """A transactional producer as confluent_kafka's: messages travel when flushed, each partition's on its own way."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,6 +15,8 @@ from dispatch.simulation.machine import REFUSED, Machine, asked, latency_us
 from dispatch.simulation.partition import Partition
 from dispatch.simulation.transactions import Identity
 
+_LATE_US = 50 * MS_US
+"""Mostly after the end of the transaction that it belongs to."""
 Told = Callable[[KafkaError | None, Any], None]
 
 
@@ -79,6 +82,10 @@ class SimulatedProducer:
             fail(KafkaError._STATE, "no transaction is open")
         place = (topic, partition if partition >= 0 else self._broker.partition_of(topic, key or b"").number)
         self._queues.setdefault(place, []).append(_Queued(key, value, self._machine.clock_ms(), on_delivery))
+
+    def __len__(self) -> int:
+        """Messages that are not acknowledged, and reports not yet told."""
+        return sum(map(len, self._queues.values())) + self._on_the_way + len(self._reports)
 
     def poll(self, timeout: float = -1) -> int:
         """Tells what was delivered."""
@@ -203,13 +210,22 @@ class SimulatedProducer:
                 self._reports.append((message.told, wrong, got))
 
     def _lose_one(self) -> None:
-        """A message that is not delivered in its time: the transaction must be aborted."""
+        """A message that is not delivered in its time: the transaction must be aborted.
+
+        It may be on its way all the same, and come after the end to a broker that does not ask whether there was one.
+        """
         wrong = error(KafkaError._MSG_TIMED_OUT, "not delivered in time", abort=True)
-        for queue in self._queues.values():
-            message = queue.pop()
-            if message.told is not None:
-                self._reports.append((message.told, wrong, None))
+        for place, queue in self._queues.items():
+            lost, partition = queue.pop(), self._broker.partition(*place)
+            if lost.told is not None:
+                self._reports.append((lost.told, wrong, None))
             self._abortable = wrong
+            with contextlib.suppress(AskAgain, KafkaException):
+                transactions = self._broker.transactions
+                transactions.add(self._name, self._epoch, partition)
+                self._is_in_log = True
+                self._machine.loop.after(_LATE_US, transactions.append_late, self._name, self._epoch, partition,
+                                         lost.key, lost.value, lost.stamp_ms)  # fmt: skip
             return
 
     def _tell(self) -> int:

@@ -76,6 +76,14 @@ class Transactions:
             fail(KafkaError.INVALID_TXN_STATE, "the partition is not in the transaction", fatal=True)
         return partition.append(key, value, stamp_ms, identity.producer_id)
 
+    def append_late(
+        self, name: str, epoch: int, partition: Partition, key: bytes | None, value: bytes | None, stamp_ms: int
+    ) -> None:
+        """Produce that comes after its transaction's end: a leader that does not ask takes it, in the same epoch."""
+        identity = self.identities[name]
+        if identity.epoch == epoch:
+            partition.append(key, value, stamp_ms, identity.producer_id)
+
     def add_offsets(
         self, name: str, epoch: int, group: Group, offsets: dict[tuple[str, int], int], member: Membership
     ) -> None:

@@ -18,7 +18,7 @@ from deploy.local import Addresses
 from dispatch.log import topics
 from dispatch.log.application import Message
 from dispatch.log.envelope import Envelope, dump
-from dispatch.log.errors import Aborted, Misconfigured, OutcomeUnknown
+from dispatch.log.errors import Aborted, Fenced, Misconfigured, OutcomeUnknown
 from dispatch.log.journal import FileOfJournal, Journal, Taken
 from dispatch.log.producers import Producers
 from dispatch.log.reading import read_all
@@ -399,6 +399,39 @@ def test_what_a_refused_commit_left_open_is_ended_too(bank: Bank, monkeypatch: p
     producers.sweep(outputs, [], None)
     written = read_all(bank.brokers, outputs, committed=False)
     assert {record.partition for record in written if record.key == b"swept"} == set(range(PARTITIONS))
+
+
+def test_what_was_acknowledged_is_aborted_under_its_own_epoch_and_the_producer_goes_on(bank: Bank) -> None:
+    producers, events = Producers(bank.settings().producers()), bank.namespace + "events"
+    producers.reopen()
+    for number in range(4):
+        producers.begin()
+        producers.send([Message(events, b"ana", b"%d" % number, 0)])
+        producers.flush()
+        if number % 2:
+            producers.commit()
+        else:
+            producers.abort()
+    assert bank.read("events") == [1, 3]
+
+
+def test_what_was_never_acknowledged_is_ended_by_a_higher_epoch_and_refused_if_it_comes_late(bank: Bank) -> None:
+    producers, events = Producers(bank.settings().producers()), bank.namespace + "events"
+    producers.reopen()
+    producers.begin()
+    producers.send([Message(events, b"ana", b"1", 0)])
+    late = producers._now
+    with pytest.raises(OutcomeUnknown, match="never acknowledged"):
+        producers.abort()
+    producers.reopen()
+    with pytest.raises((Aborted, Fenced)):
+        late.flush()
+        late.commit()
+    producers.sweep([events], [], None)
+    producers.begin()
+    producers.send([Message(events, b"ana", b"2", 0)])
+    producers.commit()
+    assert bank.read("events") == [2]
 
 
 def test_transactions_of_producers_that_take_turns_are_read_in_the_order_in_which_they_were_made(bank: Bank) -> None:
