@@ -425,7 +425,6 @@ def test_what_was_never_acknowledged_is_ended_by_a_higher_epoch_and_refused_if_i
         producers.abort()
     producers.reopen()
     with pytest.raises((Aborted, Fenced)):
-        late.flush()
         late.commit()
     producers.sweep([events], [], None)
     producers.begin()
