@@ -31,9 +31,10 @@ _PARTITIONS, _PARTITIONS_MOST = "BATON_PARTITIONS", 8
 """Of the keyed topics. Each that a transaction writes to is a request of its own, and they go one after the other."""
 _CORES_A_PARTITION = 2
 """A worker takes a fifth of what all of Baton takes: where all is on one machine, more decide nothing sooner."""
-FOLLOWS = 5
-"""How far the process yields on a full machine on which no decision and no door rests. It has a third of another's
-share, as much as three had when each was a process; with equal shares for all the worker had a third of a core."""
+FOLLOWS = 10
+"""How far those processes yield on a full machine on which no decision and no door rests: they are sure of a tenth of
+another's share, and have all that is left over. With equal shares the worker had a third of a core, and what it decides
+came seconds late; the tables are late on such a machine either way (docs/decisions/0034)."""
 Status = dict[str, Any]
 _LEFT_RUNNING: list["subprocess.Popen[bytes]"] = []
 """Supervisors that this process started and does not wait for: they outlive it."""
@@ -71,7 +72,7 @@ def plan(given: Addresses, options: StackOptions, folder: Path) -> Plan:
     for name, nice, role, more in (
         *((f"worker-{slot}", 0, "worker", ["run", "worker", "--slot", str(slot)]) for slot in range(options.workers)),
         ("streams", 0, "worker", ["run", "streams"]),
-        ("projector", 0, "projector", ["run", "projector"]),
+        ("projector", FOLLOWS, "projector", ["run", "projector"]),
         ("followers", FOLLOWS, "notifier", ["run", "followers"]),
     ):
         port, argv = free_port(), baton(*more, "--health-port")
