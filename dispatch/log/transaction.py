@@ -26,6 +26,8 @@ class TransactionalProducer:
     def __init__(self, settings: dict[str, Any], clients: Clients = KAFKA) -> None:
         self._producer = clients.producer(settings)
         self._failed: KafkaError | None = None
+        self._acknowledged = True
+        """All that was sent in this transaction, as of the last `flush`."""
         self.reached: dict[tuple[str, int], int] = {}
         """By partition the end of what `send` noted in this transaction, after `flush`."""
 
@@ -49,6 +51,7 @@ class TransactionalProducer:
     def begin(self) -> None:
         """Opens the transaction."""
         self._failed = None
+        self._acknowledged = True
         self.reached = {}
         try:
             self._producer.begin_transaction()
@@ -57,6 +60,7 @@ class TransactionalProducer:
 
     def send(self, messages: Sequence[Message], *, noted: Container[str] = ()) -> None:
         """Queues messages; of topics noted `reached` says where. Raises Aborted when the client's queue stays full."""
+        self._acknowledged = self._acknowledged and not messages
         produce = self._producer.produce
         for topic, key, value, partition in messages:
             told = self._noted if topic in noted else self._told
@@ -84,6 +88,7 @@ class TransactionalProducer:
             raise Aborted(f"not delivered: {self._failed.str()}")
         if left:
             raise Aborted(f"{left} messages not delivered within {_FLUSH_S:g} s")
+        self._acknowledged = True
 
     def send_offsets(self, offsets: list[TopicPartition], group_metadata: Any) -> None:
         """Puts the consumed offsets into the transaction; the group's metadata fences a zombie.
@@ -122,7 +127,7 @@ class TransactionalProducer:
     def _is_unsettled(self) -> bool:
         """Whether something may be on its way. Not when the identity is another's: that has a higher epoch already."""
         if self._failed is None:
-            return len(self._producer) > 0
+            return not self._acknowledged
         return not self._failed.fatal() and self._failed.code() not in _ANOTHERS
 
     def _told(self, error: KafkaError | None, _message: Delivered) -> None:

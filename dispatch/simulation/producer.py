@@ -83,10 +83,6 @@ class SimulatedProducer:
         place = (topic, partition if partition >= 0 else self._broker.partition_of(topic, key or b"").number)
         self._queues.setdefault(place, []).append(_Queued(key, value, self._machine.clock_ms(), on_delivery))
 
-    def __len__(self) -> int:
-        """Messages that are not acknowledged, and reports not yet told."""
-        return sum(map(len, self._queues.values())) + self._on_the_way + len(self._reports)
-
     def poll(self, timeout: float = -1) -> int:
         """Tells what was delivered."""
         self._machine.sleep(round(max(0.0, timeout) * 1_000_000))
