@@ -5,7 +5,8 @@ from pathlib import Path
 
 from deploy.local.errors import StartFailed
 
-KAFKA = "org.apache.kafka:kafka_2.13:4.3.0"
+KAFKA = "org.apache.kafka:kafka_2.13:4.2.2"
+"""The newest that marks what it ends: 4.3.0, 4.3.1 and 4.4.0 do not always (KAFKA-20734, docs/decisions/0035)."""
 LOGGING = "org.slf4j:slf4j-simple:1.7.36"
 
 
