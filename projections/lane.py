@@ -17,6 +17,7 @@ from dispatch.log.application import Record
 from dispatch.log.connecting import kafka_client
 from dispatch.log.lag import LAGS
 from dispatch.log.reading import record_of
+from dispatch.log.share import Share
 from dispatch.metrics.projector import EVENTS
 from projections import metrics
 from projections.models import LATEST, NOTED
@@ -76,10 +77,12 @@ class Lane:
         """Folds until stopped."""
         self._stop = stop
         names = [self._namespace + topic.name for topic in FOLLOWED]
-        self._consumer.subscribe(names, on_assign=self._on_assign, on_revoke=self._on_revoke)
+        share = Share(self._consumer)
+        share.subscribe(names, self._on_assign, self._on_revoke)
         try:
             while not stop.is_set():
                 LAGS.note("projector", self._consumer)
+                share.check()
                 records = self._poll()
                 if records:
                     self._project(records, {})

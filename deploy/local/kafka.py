@@ -95,6 +95,19 @@ class Kafka(Server):
         compiled = shlex.split(os.environ.get(JVM_OPTIONS, ""))
         return [java[0], *more, *compiled, *java[1:], "kafka.Kafka", str(self.folder / "server.properties")]
 
+    def wait(self) -> None:
+        """Waits until it answers. Raises StartFailed."""
+        try:
+            super().wait()
+        except StartFailed as error:
+            if "UnsupportedVersionException" not in str(error):
+                raise
+            release = jars.KAFKA.rsplit(":", 1)[1]
+            raise StartFailed(
+                f"{self.folder} was written by a newer Kafka than {release}, which cannot read it;"
+                " set BATON_HOME to a new folder, or remove the old one"
+            ) from error
+
     def java(self) -> list[str]:
         """The broker's Java with its jars."""
         self._classpath = self._classpath or jars.kafka_classpath()

@@ -23,6 +23,7 @@ from dispatch.log.reach import Reach
 from dispatch.log.reading import record_of
 from dispatch.log.restore import restore
 from dispatch.log.settings import HostSettings
+from dispatch.log.share import Share
 from dispatch.log.store import PartitionStore
 from dispatch.metrics import host as metrics
 
@@ -83,12 +84,12 @@ class Worker:
         self._reopen_until_open(stop)
         self._consumer = self._clients.consumer(self._settings.consumer())
         self._asker = self._clients.consumer(self._settings.asker())
-        self._consumer.subscribe(
-            self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
-        )
+        share = Share(self._consumer, self._asker, self._clients.monotonic)
+        share.subscribe(self._topics, self._on_assign, self._on_revoke, self._on_lost)
         try:
             while not stop.is_set():
                 self._clients.lags.note("worker", self._consumer)
+                share.check()
                 try:
                     if self._turn():
                         failures = 0
@@ -370,8 +371,7 @@ class Worker:
             self._seek(*place)
         if self._assigned is not None:
             raise Aborted("not restored: a partition cannot be sought in")
-        took = self._clients.monotonic() - began
-        metrics.RESTORE_SECONDS.set(took)
+        metrics.RESTORE_SECONDS.set(took := self._clients.monotonic() - began)
         metrics.PARTITIONS.set(len({number for _, number in assigned}))
         metrics.AGGREGATES.set(sum(len(store) for store in self._stores.values()))
         logger.info("restored", partitions=len(assigned), records=read, seconds=round(took, 3))

@@ -15,6 +15,7 @@ from dispatch.inputs.rules import Rules
 from dispatch.log import logs
 from dispatch.log.application import Record
 from dispatch.log.reading import record_of
+from dispatch.log.share import Share
 from dispatch.notices import ledger, tickets
 from dispatch.notices.kinds import CATALOGUE
 from dispatch.notices.recipients import zone_of_delivery
@@ -31,15 +32,17 @@ class Intake:
         self._consumer, self._rules, self._names = consumer, rules, names
         self._notices = namespace + topics.NOTICES.name
         self._topics = [self._notices, namespace + topics.DELIVERY_EVENTS.name]
+        self._share = Share(consumer)
         self.state = "starting"
 
     def open(self) -> None:
         """Joins the group."""
-        self._consumer.subscribe(self._topics)
+        self._share.subscribe(self._topics)
         self.state = "up"
 
     def poll(self) -> list[Record]:
-        """What is there, within some tenths of a second."""
+        """What is there, within some tenths of a second. Raises Fenced when the group gives this client nothing."""
+        self._share.check()
         records = []
         first = self._consumer.poll(0.2)
         for message in [first, *self._consumer.consume(_BATCH - 1, 0.01)] if first is not None else []:

@@ -247,6 +247,11 @@ class SimulatedConsumer:
         elif self._silent_us == since_us:
             self._group.expire(self._instance, member_id)
 
+    def _join_again(self) -> None:
+        """In a moment; or never, as a client does whose question about the topics was lost."""
+        if self._machine.point("join_again") is None:
+            self._machine.loop.after(latency_us(self._machine), self._join)
+
     def _join(self) -> None:
         self._is_joining = True
         if self._is_closed or self._machine.is_dead:
@@ -295,10 +300,10 @@ class SimulatedConsumer:
                 on_revoke(self, held)
                 self._is_joining = True
                 self._machine.point("rejoin")
-                self._machine.loop.after(latency_us(self._machine), self._join)
+                self._join_again()
             elif what == "lost":
                 on_lost(self, held)
-                self._machine.loop.after(latency_us(self._machine), self._join)
+                self._join_again()
             else:
                 self._callbacks = None
                 self._fenced = error(KafkaError._FATAL, "static consumer fenced by another of this instance id")

@@ -30,9 +30,11 @@ class Fault(NamedTuple):
 KINDS = (
     "crash", "freeze", "twin", "lost_request", "lost_answer", "late_request", "refused", "cut", "outage", "leave",
     "join", "clock", "stall", "slow_marks", "index_down", "index_loses", "index_wiped", "lookup_fails", "noise",
-    "compacted", "new_policy", "torn_abort",
+    "compacted", "new_policy", "torn_abort", "never_joins",
 )  # fmt: skip
-
+NEVER_JOINS = "never_joins"
+"""A client that waits for good to join its group again (docs/decisions/0037). It is drawn by itself: it came last, and
+what a seed stood for before is to be found again."""
 
 WITH_TORN_ABORT = (
     "refused", "stall", "slow_marks", "clock", "lookup_fails", "index_down", "index_loses", "noise", "new_policy",
@@ -57,6 +59,8 @@ def draw(kind: str, chance: Random, slots: int, until_ms: int) -> Fault:
             return Fault(kind, at_ms, slot, chance.choice(("begin", "flush", "offsets", "commit")))
         case "torn_abort":
             return Fault(kind, at_ms, slot, "abort", number=chance.randrange(2))
+        case "never_joins":
+            return Fault(kind, at_ms, slot, "join_again")
         case "lookup_fails":
             return Fault(kind, at_ms, slot, "lookup")
         case "clock":

@@ -19,7 +19,7 @@ from dispatch.core.policy import (
     SearchPolicy,
     scaled,
 )
-from dispatch.simulation.faults import KINDS, WITH_TORN_ABORT, Fault, draw
+from dispatch.simulation.faults import KINDS, NEVER_JOINS, WITH_TORN_ABORT, Fault, draw
 
 HABITS = (
     "duplicates", "late", "conflicts", "cancels", "early", "refuses", "ignores", "answers_late", "answers_twice",
@@ -89,10 +89,13 @@ def plan(seed: int, options: Options) -> Plan:
         escalation=Flag(enabled=not off[2]),
         availability_states=Flag(enabled=not off[3]),
     )
-    kinds = [kind for kind in options.kinds if chance.random() < 0.4]
+    kinds = [kind for kind in options.kinds if kind != NEVER_JOINS and chance.random() < 0.4]
     if "torn_abort" in kinds:
         kinds = [kind for kind in kinds if kind in WITH_TORN_ABORT]
     faults = [draw(kind, chance, workers, safety_ms) for kind in kinds for _ in range(chance.randint(1, options.each))]
+    alone = Random(f"{seed} {NEVER_JOINS}")
+    if NEVER_JOINS in options.kinds and "torn_abort" not in kinds and alone.random() < 0.2:
+        faults.append(draw(NEVER_JOINS, alone, workers, safety_ms))
     skewed = "clock" in options.kinds and chance.random() < 0.3
     return Plan(
         seed=seed,

@@ -14,6 +14,7 @@ from dispatch.contract.records.delivery_events import DeliveryEvent
 from dispatch.log import logs
 from dispatch.log.application import Record
 from dispatch.log.reading import record_of
+from dispatch.log.share import Share
 from dispatch.webhooks import kinds
 from dispatch.webhooks.endpoints import MESSAGE, QUEUE, Row
 
@@ -31,15 +32,17 @@ class Intake:
 
     def __init__(self, consumer: Consumer, topic: str) -> None:
         self._consumer, self._topic = consumer, topic
+        self._share = Share(consumer)
         self.state = "starting"
 
     def open(self) -> None:
         """Joins the group."""
-        self._consumer.subscribe([self._topic])
+        self._share.subscribe([self._topic])
         self.state = "up"
 
     def poll(self) -> list[Record]:
-        """What is there, within some tenths of a second."""
+        """What is there, within some tenths of a second. Raises Fenced when the group gives this client nothing."""
+        self._share.check()
         records = []
         first = self._consumer.poll(0.2)
         for message in [first, *self._consumer.consume(_BATCH - 1, 0.005)] if first is not None else []:

@@ -6,6 +6,7 @@ import struct
 import time
 from pathlib import Path
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from links import Link, Links
 
@@ -81,7 +82,10 @@ class Brokers:
 
     def leader_of(self, topic: str) -> Broker:
         """Who leads its first partition; the first broker if nobody says."""
-        found = AdminClient({"bootstrap.servers": self.address, "log_level": 0}).list_topics(topic, timeout=5)
+        try:
+            found = AdminClient({"bootstrap.servers": self.address, "log_level": 0}).list_topics(topic, timeout=5)
+        except KafkaException:
+            return self.all[0]
         leader = found.topics[topic].partitions[0].leader
         return next((broker for broker in self.all if broker.number == leader), self.all[0])
 
