@@ -314,11 +314,11 @@ def test_a_dead_letter_is_retried_once_whoever_asks(system: System) -> None:
     for thread in asking:
         thread.join(60)
     assert {answer.status_code for answer in answers} <= {200, 409}
+    system.until(lambda: system.http.get("/v2/drivers/late-dan").status_code == 200, "signed on after all")
+    system.until(lambda: get(system, f"{LETTERS}/{name}")["status"] == "retried", "told so")
     assert values(system, topics.DRIVER_COMMANDS).count(value) == 1
     done = [codec.decode(each) for each in values(system, topics.DEAD_LETTERS_HANDLED)]
     assert sum(isinstance(each, DeadLetterHandled) and each.letter_id == name for each in done) == 1
-    system.until(lambda: system.http.get("/v2/drivers/late-dan").status_code == 200, "signed on after all")
-    system.until(lambda: get(system, f"{LETTERS}/{name}")["status"] == "retried", "told so")
     problem(system.post(f"{LETTERS}/{name}/drop", ACT), 409, "already_handled")
     assert name in {row["letter_id"] for row in get(system, LETTERS, status="retried")["dead_letters"]}
     assert name not in {row["letter_id"] for row in get(system, LETTERS, status="open")["dead_letters"]}
@@ -339,7 +339,7 @@ def test_of_an_order_that_was_set_aside_nothing_is_shown_and_the_record_itself_i
     assert (answer.json()["content"], answer.json()["reason"], answer.json()["retryable"]) == (None, None, True)
     retried = system.post(f"{LETTERS}/{row['letter_id']}/retry", ACT, **{"x-actor-id": "olga"})
     assert (retried.status_code, retried.json()["by"]) == (200, "olga")
-    assert values(system, topics.ORDERS_INBOUND).count(value) == 2
+    system.until(lambda: values(system, topics.ORDERS_INBOUND).count(value) == 2, "retried, and marked as committed")
     rows = get(system, LETTERS, topic="orders.inbound")["dead_letters"]
     assert "Clara" not in str(rows)
 
