@@ -12,8 +12,9 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from dispatch.log import logs
 from dispatch.log.errors import Fenced
 
-LIMIT_S = 60.0
-"""A share-out takes seconds; with a member that hangs, up to its max.poll.interval.ms; a new one fares no worse."""
+LIMIT_S = 30.0
+"""Twice so long. A share-out takes seconds; with a member that hangs, up to its max.poll.interval.ms, and there a new
+client fares no worse."""
 _ASKED_S = 2.0
 Rebalanced = Callable[[Consumer, list[TopicPartition]], None]
 logger = logs.get("dispatch.log.share")
@@ -38,6 +39,8 @@ class Share:
         self._topics: list[str] = []
         self._without_since_s: float | None = None
         """None: the group has said what is its share, be it nothing."""
+        self._answered = False
+        """Brokers did, since the group last said something."""
 
     def subscribe(
         self,
@@ -54,7 +57,7 @@ class Share:
 
         def taken_to(told: Rebalanced) -> Rebalanced:
             def taken(consumer: Consumer, partitions: list[TopicPartition]) -> None:
-                self._without_since_s = self._monotonic()
+                self._answered, self._without_since_s = False, self._monotonic()
                 told(consumer, partitions)
 
             return taken
@@ -65,7 +68,10 @@ class Share:
         )
 
     def check(self) -> None:
-        """To be called between polls. Raises Fenced when brokers answer and the group has said nothing for too long."""
+        """To be called between polls. Raises Fenced when brokers answer and the group has said nothing for too long.
+
+        They have to answer twice: while they were away nobody polled, and the group is not to blame for that time.
+        """
         since_s = self._without_since_s
         if since_s is None or self._monotonic() - since_s < self._limit_s:
             return
@@ -73,8 +79,9 @@ class Share:
             self._asker.list_topics(self._topics[0], timeout=_ASKED_S)
         except KafkaException as error:
             logger.warning("kafka_unreachable", reason=error.args[0].str())
-            self._without_since_s = self._monotonic()
+            self._answered, self._without_since_s = False, self._monotonic()
             return
-        raise Fenced(
-            f"brokers answer, but the group has given no share for {self._limit_s:g} s; another client is needed"
-        )
+        if self._answered:
+            took_s = 2 * self._limit_s
+            raise Fenced(f"brokers answer, but the group has given no share for {took_s:g} s; another client is needed")
+        self._answered, self._without_since_s = True, self._monotonic()

@@ -45,7 +45,7 @@ def test_who_is_given_nothing_while_brokers_answer_ends(servers: Addresses, topi
         polled(silent, its, PATIENCE_S, until_it_has_any=True)
         assert silent.assignment()
         share.subscribe([topic])  # the share-out waits for the one that polls no more
-        with pytest.raises(Fenced, match="the group has given no share for 1 s"):
+        with pytest.raises(Fenced, match="the group has given no share for 2 s"):
             polled(late, share, PATIENCE_S)
 
 
@@ -64,6 +64,15 @@ def test_who_was_told_that_it_has_none_stays(servers: Addresses, topic: str) -> 
                 polled(one, whose, 0.1)
         assert 0 in told
         assert share._without_since_s is None is its._without_since_s
+
+
+def test_time_in_which_nobody_polled_is_not_held_against_the_group(servers: Addresses, topic: str) -> None:
+    """A worker polls nothing while it waits for brokers that are away; then the group has yet to be asked."""
+    with member(servers.kafka, topic, 2.0) as (consumer, share):
+        share.subscribe([topic])
+        time.sleep(5.0)
+        polled(consumer, share, PATIENCE_S, until_it_has_any=True)
+        assert consumer.assignment()
 
 
 def test_who_reaches_no_broker_waits() -> None:
